@@ -1,0 +1,60 @@
+/** What a verb gets and what it gives back. */
+import type { ErrorCode } from '@fibric/sdk';
+
+/** The exit codes of the command: closed, and stable for scripts. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  refused: 3,
+  not_found: 4,
+  not_reachable: 5,
+  tampered: 6,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+const BY_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
+  config_invalid: EXIT.usage,
+  config_unreadable: EXIT.usage,
+  policy_invalid: EXIT.usage,
+  invalid_parameter: EXIT.usage,
+  invalid_cursor: EXIT.usage,
+  not_found: EXIT.not_found,
+  not_reachable: EXIT.not_reachable,
+  tampered: EXIT.tampered,
+};
+
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  return BY_ERROR[code] ?? EXIT.failed;
+}
+
+/** The terminal and the environment, as verbs see them. */
+export interface Io {
+  /** One line of the result. */
+  out(line: string): void;
+  /** One line of everything else. */
+  err(line: string): void;
+  /** True on a terminal that wants it. */
+  readonly color: boolean;
+  readonly cwd: string;
+  variable(name: string): string | undefined;
+  sleep(ms: number): Promise<void>;
+}
+
+export interface Call {
+  readonly args: readonly string[];
+  readonly options: {
+    readonly data?: string;
+    readonly json?: boolean;
+    readonly limit?: number;
+    readonly operator?: string;
+    readonly type?: string;
+    readonly as?: string;
+    readonly release?: boolean;
+    readonly clear?: boolean;
+    readonly reason?: string;
+  };
+  readonly io: Io;
+}
+
+export type Run = (call: Call) => Promise<ExitCode>;

@@ -1,0 +1,96 @@
+import { planOf, receiptOf } from '@fibric/gateway/api/fixture';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Bench, startBench } from './harness.ts';
+
+let bench: Bench;
+
+beforeAll(async () => {
+  bench = await startBench();
+});
+afterAll(() => bench.close());
+beforeEach(() => bench.clear());
+
+const here = (...args: readonly string[]) => bench.here(...args);
+
+describe('what people read', () => {
+  test('receipts show fits a screen and answers what, who, why, which rule, before and after', async () => {
+    bench.view.journal.write(1);
+    const { out } = await here('receipts', 'show', 'rc_2');
+    expect(out).toBe(
+      [
+        'receipt   rc_2  applied  2026-07-02 08:00:00Z',
+        'what      hvac.setpoint zone=412 celsius=21.5 on zone:412 → fcu-412 via fcu',
+        'who       comfort (local) by rules, mode live',
+        'why       zone 412 is occupied: 17 → 21.5 degC',
+        'rule      ALLOW by comfort-setpoint at motion, policy cccccccccccc',
+        'evidence  zone:412/occupied = true, good, simulated, 1.2s old',
+        'change    setpoint: before 17, asked 21.5, read back 21.5 (good)',
+        'device    modbus ok in 3 ms',
+        'outcome   applied',
+        'trail     plan pl_1, run run_1, event ev_1, co_2',
+        'key       op:zone:412:setpoint@ep=2#1',
+        'chain     seq 2, attempt 1, simulated, hash bbbbbbbbbbbbbbbb',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('show --json is one document, the receipt as it is', async () => {
+    bench.view.journal.write(1);
+    bench.view.journal.planRows.push(planOf(3));
+    expect(JSON.parse((await here('receipts', 'show', 'rc_2', '--json')).out)).toEqual(bench.view.journal.rows[0]);
+    expect(JSON.parse((await here('plans', 'show', 'pl_3', '--json')).out)).toEqual(planOf(3));
+  });
+
+  test('what a device or an operator says cannot steer the terminal, and is whole for programs', async () => {
+    const reasoning = 'fine\u001b[2J\u001b]0;owned\u0007\nreceipt  rc_9  applied\u009b1A';
+    bench.view.journal.write(1, { reasoning });
+    const shown = (await here('receipts', 'show', 'rc_2')).out;
+    expect(shown).toContain('why       fine [2J ]0;owned \n          receipt  rc_9  applied 1A\n');
+    expect(JSON.parse((await here('receipts', 'show', 'rc_2', '--json')).out).reasoning).toBe(reasoning);
+  });
+
+  test('plans show names each action and its receipt', async () => {
+    bench.view.journal.planRows.push(planOf(3));
+    const { out } = await here('plans', 'show', 'pl_3');
+    expect(out).toContain('why      zone 412 is occupied');
+    expect(out).toContain('hvac.setpoint  zone:412  zone=412 celsius=21.5  applied  rc_3');
+  });
+
+  test('operators run prints one line a step', async () => {
+    bench.view.nextReceipts = [receiptOf(2), receiptOf(4, { outcome: 'blocked' }), receiptOf(6)];
+    const { out } = await here('operators', 'run', 'comfort', '--once');
+    expect(out.split('\n')).toEqual([
+      'sensed    occupancy.read (2 entities)',
+      'proposed  3 actions in pl_7: zone 412 is occupied',
+      'disposed  2 applied, 1 blocked',
+      'receipts  3 receipts rc_2 rc_4 rc_6',
+      '',
+    ]);
+  });
+
+  test('operators mode changes it, in the name of a person', async () => {
+    expect((await here('operators', 'mode', 'comfort', 'shadow')).out).toBe('comfort is shadow\n');
+    expect(bench.view.modeChanges.at(-1)).toBe('person:local comfort shadow');
+    await here('operators', 'mode', 'comfort', 'live');
+  });
+
+  test('status, whoami, sync status, points read and connectors test', async () => {
+    expect((await here('status')).out).toContain('world       simulated w1, 60 × real time\n');
+    expect((await here('whoami')).out).toContain('tenant     t_local\n');
+    expect((await here('sync', 'status')).out).toBe('off: the site has no upstream\n');
+    expect((await here('points', 'read', 'room-412/temperature')).out).toContain('21.4 degC');
+    expect((await here('connectors', 'test', 'fcu')).out).toBe('fcu  connected in 3 ms: unit 12 answered\n');
+  });
+
+  test('doctor names what is wrong and what to do, and exits 1', async () => {
+    bench.view.notReady = ['no policy is in force'];
+    const { code, out } = await here('doctor');
+    expect(code).toBe(1);
+    expect(out).toContain('ok   token: only its owner can read it\n');
+    expect(out).toContain('BAD  ready: no policy is in force\n');
+    expect(out).toContain(
+      'BAD  capability bookings.read: required by comfort and bound to nothing\n     Add it to `bindings`',
+    );
+  });
+});

@@ -1,0 +1,238 @@
+/** The table of verbs: what the command can do. Help, docs/CLI.md and the program are made from it. */
+import type { Run } from './call.ts';
+
+export interface Verb {
+  /** One or two words: `status`, `receipts show`. */
+  readonly name: string;
+  /** Arguments as help shows them. */
+  readonly args?: string;
+  readonly summary: string;
+  readonly options: readonly OptionName[];
+  /** Loads only what this verb needs. */
+  readonly run: Run;
+}
+
+export const OPTIONS = {
+  data: ['--data <dir>', 'data folder of the gateway (also FIBRIC_DATA)'],
+  json: ['--json', 'print JSON: one document, or one object a line for lists and tails'],
+  limit: ['--limit <n>', 'only so many; the newest of what has a time'],
+  operator: ['--operator <name>', 'only of this operator'],
+  type: ['--type <glob>', 'only events of this type; * stands for one segment'],
+  as: ['--as <who>', 'the person in whose name it is done'],
+  release: ['--release', 'also take back every lease, one after the other'],
+  clear: ['--clear', 'end the stop'],
+  reason: ['--reason <text>', 'why, for the record'],
+  once: ['--once', 'one run, now'],
+} as const;
+export type OptionName = keyof typeof OPTIONS;
+
+/** What the first words mean, as help shows it. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  connectors: 'the connections to devices and systems',
+  capabilities: 'what can be sensed and done here, and through what',
+  devices: 'the devices of the site',
+  points: 'the points of the devices: list, read now, follow',
+  events: 'the event log',
+  operators: 'the operators: list, run once, change the mode',
+  leases: 'writes that will be taken back, and values set by hand that are left alone',
+  plans: 'what the operators proposed',
+  receipts: 'what became of every action',
+  sync: 'what the upstream has',
+};
+
+const reading = ['data', 'json'] as const;
+
+export const VERBS: readonly Verb[] = [
+  {
+    name: 'up',
+    args: '<site.yaml>',
+    summary: 'run the gateway of a site until it is told to stop',
+    options: ['data'],
+    run: async (call) => (await import('./verbs/site.ts')).up(call),
+  },
+  {
+    name: 'validate',
+    args: '<site.yaml>',
+    summary: 'check a site file and everything it names; every finding with its line',
+    options: ['json'],
+    run: async (call) => (await import('./verbs/site.ts')).validate(call),
+  },
+  {
+    name: 'status',
+    summary: 'how the gateway is',
+    options: reading,
+    run: async (call) => (await import('./verbs/status.ts')).status(call),
+  },
+  {
+    name: 'acknowledge',
+    summary: 'let operators act again after the gateway held them back; says what for',
+    options: reading,
+    run: async (call) => (await import('./verbs/status.ts')).acknowledge(call),
+  },
+  {
+    name: 'doctor',
+    summary: 'look for what is wrong and say what to do about it',
+    options: reading,
+    run: async (call) => (await import('./verbs/doctor.ts')).doctor(call),
+  },
+  {
+    name: 'whoami',
+    summary: 'which site this is, and as whom you speak to it',
+    options: reading,
+    run: async (call) => (await import('./verbs/status.ts')).whoami(call),
+  },
+  {
+    name: 'connectors ls',
+    summary: 'every connection and its state',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/lists.ts')).connectors(call),
+  },
+  {
+    name: 'connectors test',
+    args: '<id>',
+    summary: 'speak to the far end now and say what came of it',
+    options: reading,
+    run: async (call) => (await import('./verbs/lists.ts')).testConnector(call),
+  },
+  {
+    name: 'capabilities ls',
+    summary: 'every capability and what it is bound to',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/lists.ts')).capabilities(call),
+  },
+  {
+    name: 'devices ls',
+    summary: 'every device',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/lists.ts')).devices(call),
+  },
+  {
+    name: 'points ls',
+    summary: 'every point with its last value',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/points.ts')).ls(call),
+  },
+  {
+    name: 'points read',
+    args: '<device/point...>',
+    summary: 'read points from their devices now',
+    options: reading,
+    run: async (call) => (await import('./verbs/points.ts')).read(call),
+  },
+  {
+    name: 'points tail',
+    args: '[device/point...]',
+    summary: 'follow readings as they come',
+    options: reading,
+    run: async (call) => (await import('./verbs/points.ts')).tail(call),
+  },
+  {
+    name: 'events ls',
+    summary: 'the event log, oldest first',
+    options: ['data', 'json', 'limit', 'type'],
+    run: async (call) => (await import('./verbs/events.ts')).ls(call),
+  },
+  {
+    name: 'events tail',
+    summary: 'follow events as they come',
+    options: ['data', 'json', 'type'],
+    run: async (call) => (await import('./verbs/events.ts')).tail(call),
+  },
+  {
+    name: 'operators ls',
+    summary: 'every operator, its mode and its last run',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/operators.ts')).ls(call),
+  },
+  {
+    name: 'operators run',
+    args: '<name>',
+    summary: 'run an operator now: what it sensed and proposed, and what became of it',
+    options: ['data', 'json', 'once'],
+    run: async (call) => (await import('./verbs/operators.ts')).run(call),
+  },
+  {
+    name: 'operators mode',
+    args: '<name> <mode>',
+    summary: 'set a mode: disabled, propose_only, shadow, live_limited or live',
+    options: reading,
+    run: async (call) => (await import('./verbs/operators.ts')).mode(call),
+  },
+  {
+    name: 'stop-all',
+    summary: 'stop: nothing new is sent, also after a restart, until it is cleared. Not a safety function',
+    options: ['as', 'release', 'reason', 'clear', 'data', 'json'],
+    run: async (call) => (await import('./verbs/control.ts')).stopAll(call),
+  },
+  {
+    name: 'leases ls',
+    summary: 'every write that will be taken back: when, and to what',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/control.ts')).leases(call),
+  },
+  {
+    name: 'leases release',
+    args: '<id>',
+    summary: 'take a write back now, or no longer leave alone what was set by hand',
+    options: ['as', 'data', 'json'],
+    run: async (call) => (await import('./verbs/control.ts')).release(call),
+  },
+  {
+    name: 'plans ls',
+    summary: 'every plan, oldest first',
+    options: ['data', 'json', 'limit', 'operator'],
+    run: async (call) => (await import('./verbs/plans.ts')).ls(call),
+  },
+  {
+    name: 'plans show',
+    args: '<id>',
+    summary: 'one plan and what became of each action',
+    options: reading,
+    run: async (call) => (await import('./verbs/plans.ts')).show(call),
+  },
+  {
+    name: 'receipts ls',
+    summary: 'every receipt, oldest first',
+    options: ['data', 'json', 'limit', 'operator'],
+    run: async (call) => (await import('./verbs/receipts.ts')).ls(call),
+  },
+  {
+    name: 'receipts tail',
+    summary: 'follow receipts as they are written',
+    options: ['data', 'json', 'operator'],
+    run: async (call) => (await import('./verbs/receipts.ts')).tail(call),
+  },
+  {
+    name: 'receipts show',
+    args: '<id>',
+    summary: 'one receipt: what, who wanted it, why, which rule, before and after',
+    options: reading,
+    run: async (call) => (await import('./verbs/receipts.ts')).show(call),
+  },
+  {
+    name: 'receipts verify',
+    summary: 'walk the whole chain and prove it, or name the first bad row',
+    options: reading,
+    run: async (call) => (await import('./verbs/receipts.ts')).verify(call),
+  },
+  {
+    name: 'why',
+    args: '<receipt>',
+    summary: 'one receipt on one screen: what woke it, who wanted it, which rules, which bytes, what came of it',
+    options: reading,
+    run: async (call) => (await import('./verbs/why.ts')).why(call),
+  },
+  {
+    name: 'fsck',
+    summary:
+      'check the journal of a stopped gateway against itself: file, chain, and all that is stored beside the rows',
+    options: reading,
+    run: async (call) => (await import('./verbs/fsck.ts')).check(call),
+  },
+  {
+    name: 'sync status',
+    summary: 'what the upstream has, what it does not have yet, what it refused',
+    options: reading,
+    run: async (call) => (await import('./verbs/sync.ts')).status(call),
+  },
+];

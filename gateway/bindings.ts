@@ -1,0 +1,45 @@
+/** Capability and entity → the one device tool that does it: the only indirection between what is wanted and what is wired. */
+import type { Connection, Device, DeviceTool, Site } from './config/site.ts';
+
+export type Resolution =
+  | { readonly kind: 'tool'; readonly tool: DeviceTool; readonly device: Device; readonly connection: Connection }
+  /** No binding for the capability at all. */
+  | { readonly kind: 'unbound' }
+  /** Bound, but no device of the bound connections carries the entity and offers the capability. */
+  | { readonly kind: 'no_device' };
+
+export interface Bindings {
+  resolve(capability: string, entityKey: string): Resolution;
+  /** A tool of a known device, for actions found at boot. */
+  tool(device: string, capability: string): Extract<Resolution, { kind: 'tool' }> | null;
+  /** Connection ids of a capability; empty when unbound. */
+  bound(capability: string): readonly string[];
+  /** The one side-effecting capability with this name among all devices' tools, for its schema and keys. */
+  capability(name: string): DeviceTool['capability'] | null;
+}
+
+export function createBindings(site: Site): Bindings {
+  const byEntity = new Map<string, Extract<Resolution, { kind: 'tool' }>>();
+  const byDevice = new Map<string, Extract<Resolution, { kind: 'tool' }>>();
+  const capabilities = new Map<string, DeviceTool['capability']>();
+  for (const connection of site.connections.values()) {
+    for (const device of connection.devices) {
+      for (const tool of device.tools) {
+        const found = { kind: 'tool', tool, device, connection } as const;
+        byDevice.set(`${device.id}\n${tool.capability.name}`, found);
+        capabilities.set(tool.capability.name, tool.capability);
+        if (!site.bindings.get(tool.capability.name)?.includes(connection.id)) continue;
+        byEntity.set(`${tool.capability.name}\n${device.entity.kind}:${device.entity.id}`, found);
+      }
+    }
+  }
+  return {
+    resolve(capability, entityKey) {
+      if (!site.bindings.has(capability)) return { kind: 'unbound' };
+      return byEntity.get(`${capability}\n${entityKey}`) ?? { kind: 'no_device' };
+    },
+    tool: (device, capability) => byDevice.get(`${device}\n${capability}`) ?? null,
+    bound: (capability) => site.bindings.get(capability) ?? [],
+    capability: (name) => capabilities.get(name) ?? null,
+  };
+}

@@ -1,0 +1,319 @@
+/**
+ * What happens to one action: the one function that holds all the branches between "admitted" and "ended".
+ *
+ * X1 No driver write without a durable intent.            X4 Policy silent, or a rule that errs: blocked.
+ * X3 Every action ends in exactly one receipt, refusals included.
+ * X5 Same key, same arguments: done already. Same key, other arguments: a conflict, and no write.
+ * X6 A lane is released only after the outcome is durable, all of a doubt included.
+ */
+import { LIMITS, type Receipt, type WriteResult } from '@fibric/sdk';
+import type { Verdict } from '@fibric/policy';
+import type { DeviceTool } from '../config/site.ts';
+import type { IntentEntry, Row } from '../journal/entries.ts';
+import { act } from './act.ts';
+import { type Before, isThere, readBefore, wasMoved } from './before.ts';
+import { conclude, type ConcludeDeps } from './conclude.ts';
+import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
+import { aimedAt, type Ending, type Job } from './job.ts';
+import { checkKey, type KeyMemory } from './keys.ts';
+import type { Lanes } from './lanes.ts';
+import { grantOf, leaseRefusal, ungrantable } from './lease.ts';
+import { heldBack, overridden, type OverrideDeps } from './override.ts';
+import { renewal, renewedInPlace } from './renew.ts';
+import { stopEnding, stopped } from './stop.ts';
+import { heldBack as heldOff } from './holds.ts';
+import { startStopwatch } from './stopwatch.ts';
+
+export interface DisposeDeps extends ConcludeDeps, OverrideDeps {
+  readonly lanes: Lanes;
+  readonly keys: KeyMemory;
+  readonly facts: FactSources;
+  /** Sees to it that time that the machine slept has passed on `ioClock`. */
+  readonly noticeSleep: () => void;
+  /** Appends the receipt and resolves when it is durable. */
+  readonly end: (job: Job, ending: Ending) => Promise<Receipt>;
+}
+
+/** A job that stays open because the gateway is stopping has no receipt yet. */
+export type Disposed = Receipt | null;
+
+/** Entity, every physical output behind the tool, and what policy adds: two names for one register share a lane (G-SF-1). */
+export const lanesOf = (
+  entityKey: string,
+  tool: Pick<DeviceTool, 'physical_points'>,
+  added: readonly string[] = [],
+): readonly string[] => [entityKey, ...tool.physical_points, ...added];
+
+export const lanesOfJob = ({ action, resolution, terms }: Job): readonly string[] =>
+  lanesOf(action.entity_key, resolution.tool, terms.lanes);
+
+function intentOf(deps: DisposeDeps, job: Job, attempt: number, before: Before, verdict: Verdict): IntentEntry {
+  const { action } = job;
+  const { projection, nextSeq, epoch } = deps.journal;
+  return {
+    type: 'intent/1',
+    action_id: action.action_id,
+    idempotency_key: action.idempotency_key,
+    fingerprint: action.fingerprint,
+    attempt,
+    epoch,
+    device: action.device,
+    baseline: before.baseline,
+    target: action.target,
+    decision: verdict.decision === 'ALERT' ? 'ALERT' : 'ALLOW',
+    rule: verdict.rule,
+    policy: verdict.policy_hash,
+    rules: verdict.rules,
+    evidence: verdict.evidence,
+    alert: verdict.decision === 'ALERT' ? verdict.reason : null,
+    lease: action.releases === undefined ? grantOf(projection, job, before, nextSeq, leaseMs(deps.facts, job)) : null,
+  };
+}
+
+/** In the site's time: what was sensed is worth no more by then. */
+const isLate = (deps: DisposeDeps, { action }: Job): boolean => deps.facts.clock.wallMs() > action.deadline_ms;
+
+/**
+ * Not sent when the gateway is stopping or stopped (K1), when an interlock has tripped, when its deadline has passed, or when the
+ * process stood still since the intent: what was decided may no longer hold (G-SF-7). While the machine sleeps its monotonic clock
+ * stands still as well, and only the wall clock goes on; a wall clock that is set withdraws too much rather than too little.
+ */
+function sendGate(deps: DisposeDeps, job: Job): () => boolean {
+  const { journal, ioClock, stopping, facts } = deps;
+  const committed = { mono: ioClock.monoMs(), wall: ioClock.wallMs() };
+  const release = job.action.releases !== undefined;
+  const paused = (): boolean =>
+    ioClock.monoMs() - committed.mono > LIMITS.sendPauseMs ||
+    Math.abs(ioClock.wallMs() - committed.wall) > LIMITS.sendPauseMs;
+  return () => {
+    deps.noticeSleep();
+    return (
+      !stopping.aborted &&
+      !journal.failure &&
+      !stopped(journal.projection, release ? 'lease' : null) &&
+      !paused() &&
+      !isLate(deps, job) &&
+      (release || interlocksOf(facts, job).tripped === null)
+    );
+  };
+}
+
+/** Sent under this, or not sent and ended like that. */
+export type Gate = { readonly ending: Ending } | { readonly before: Before; readonly verdict: Verdict };
+
+/** Permitted, with when it was first to be sent. */
+interface Permitted {
+  readonly before: Before;
+  readonly verdict: Verdict;
+  readonly sentMs: number;
+}
+
+const lateEnding: Ending = {
+  outcome: 'expired',
+  stage: 'deadline',
+  reason_code: 'deadline',
+  reason: 'its deadline passed before its turn came',
+};
+
+type Refused = Pick<Ending, 'outcome' | 'stage' | 'reason_code' | 'reason'>;
+
+/** What needs no device: time, key, stop, a hand on the device, the lease of somebody else. */
+async function evaluateKnown(deps: DisposeDeps, job: Job): Promise<Ending | null> {
+  const { action } = job;
+  const { projection } = deps.journal;
+  const nowMs = deps.facts.clock.wallMs();
+  const refuse = (outcome: Ending['outcome'], stage: string, reason_code: string, reason: string): Refused => ({
+    ...{ outcome, stage, reason_code, reason },
+  });
+  if (isLate(deps, job)) return lateEnding;
+  const dedup = checkKey(action, deps.keys);
+  if (dedup.kind === 'refused') return refuse('blocked', 'key', dedup.reason_code, dedup.reason);
+  if (dedup.kind === 'deduped') {
+    const { receipt_id } = dedup;
+    const done = refuse('deduped', 'key', 'deduped', `it had its effect already: ${receipt_id}`);
+    return (await renewal(deps, job)) ?? { ...done, refers_to: [receipt_id] };
+  }
+  const stop = stopped(projection);
+  if (stop) return stopEnding(stop);
+  const off = heldOff(job.origin.mode, projection);
+  if (off) return refuse('blocked', 'box', 'live_off', off);
+  return heldBack(deps, job, nowMs) ?? leaseRefusal(projection, deps.elapsed, job);
+}
+
+/**
+ * Everything up to the intent, in the order of contract §5. Returns the ending, or what is needed to act. `sentMs`: when an earlier
+ * attempt was sent, which is no further action to a rule that counts.
+ */
+async function evaluate(deps: DisposeDeps, job: Job, sentMs: number | null): Promise<{ ending: Ending } | Permitted> {
+  const known = await evaluateKnown(deps, job);
+  if (known) return { ending: known };
+  const before = await readBefore(deps, job);
+  if (isLate(deps, job)) return { ending: lateEnding };
+  const byHand = await overridden(deps, job, before);
+  if (byHand) return { ending: byHand };
+  const facts = gatherFacts(deps.facts, job, currentFact(job, before.current), sentMs);
+  const verdict = judge(deps.facts, job.policy, facts, 'head');
+  const { stage, reason_code, reason } = verdict;
+  const { baseline } = before;
+  if (verdict.decision === 'BLOCK')
+    return { ending: { outcome: 'blocked', stage, reason_code, reason, verdict, baseline } };
+  if (before.fault) {
+    const verdictThen = before.fault.outcome === 'blocked' ? null : verdict;
+    return { ending: { ...before.fault, stage: 'device', verdict: verdictThen } };
+  }
+  const same =
+    verdict.noop ||
+    (job.action.effect_class === 'absolute_set' &&
+      job.resolution.tool.verify !== null &&
+      isThere(aimedAt(job, verdict.effective?.writes), before));
+  if (same) {
+    const there = {
+      outcome: 'noop',
+      stage: 'motion',
+      reason_code: 'noop',
+      reason: 'the device is there already',
+    } as const;
+    return { ending: (await renewedInPlace(deps, job, before, verdict)) ?? { ...there, verdict, baseline } };
+  }
+  if (job.origin.mode === 'shadow') {
+    const would = {
+      outcome: 'shadow',
+      stage,
+      reason_code: 'shadow',
+      reason: `would have been sent: ${reason}`,
+    } as const;
+    return { ending: { ...would, verdict, baseline } };
+  }
+  const noWayBack = ungrantable(deps.journal.projection, job, before);
+  if (noWayBack) return { ending: { ...noWayBack, verdict: null, baseline } };
+  // Counted in the turn in which it was decided: the next one to be decided on may be of the same moment.
+  return { before, verdict, sentMs: sentMs ?? deps.facts.sent.add(job.origin.operator, job.action.capability) };
+}
+
+/** It may be tried again only on the device that it was tried on: what somebody did since is not overwritten (§2.6, "neither"). */
+function movedEnding({ before, verdict }: { before: Before; verdict: Verdict }, attempt: number): Ending {
+  const reason = 'somebody else moved the device between two attempts';
+  const code = 'superseded_externally';
+  const seen = { baseline: before.baseline, effective: before.baseline };
+  return { outcome: code, stage: 'act', reason_code: code, reason, attempt, verdict, ...seen };
+}
+
+/** Disposes of one action. Resolves with its receipt once that is durable, or with null when the gateway stops first. */
+export async function dispose(deps: DisposeDeps, job: Job): Promise<Disposed> {
+  const hold = await deps.lanes.acquire(lanesOfJob(job));
+  if (hold.kind === 'full') {
+    return deps.end(job, {
+      outcome: 'refused_busy',
+      stage: 'lane',
+      reason_code: 'lane_full',
+      reason: 'too many actions wait for this entity',
+    });
+  }
+  if (hold.kind === 'withdrawn') {
+    const stop = stopped(deps.journal.projection);
+    if (stop) return deps.end(job, stopEnding(stop));
+    return dispose(deps, job);
+  }
+  if (hold.kind === 'timeout') {
+    return deps.end(job, {
+      outcome: 'expired',
+      stage: 'lane',
+      reason_code: 'lane_timeout',
+      reason: `waited ${hold.waited_ms} ms for its entity`,
+    });
+  }
+  try {
+    let sentMs: number | null = null;
+    return await carryOut(deps, job, async () => {
+      const gate = await evaluate(deps, job, sentMs);
+      if ('sentMs' in gate) ({ sentMs } = gate);
+      return gate;
+    });
+  } finally {
+    hold.release();
+  }
+}
+
+/** Intent, send, conclusion, as often as may be. Only under the lane of the job; `gate` is asked before each attempt. */
+export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<Gate>): Promise<Disposed> {
+  let sentFrom: Before | null = null;
+  for (let attempt = 1; ; attempt++) {
+    if (deps.stopping.aborted) return null;
+    const gate = await ask();
+    if ('ending' in gate) return deps.end(job, { ...gate.ending, attempt: attempt - 1 });
+    if (sentFrom && wasMoved(job, sentFrom, gate.before)) return deps.end(job, movedEnding(gate, attempt - 1));
+    const { before, verdict } = gate;
+    // What is sent is what was judged; what was proposed stays on the plan and in the receipt's arguments.
+    const aimed = aimedAt(job, verdict.effective?.writes);
+    deps.journal.append(intentOf(deps, aimed, attempt, before, verdict));
+    await deps.journal.durable();
+    const { action, resolution } = aimed;
+    const watch = startStopwatch(deps.facts.clock);
+    const maySend = watch.sending(sendGate(deps, job));
+    const result = await act(deps.driver(action.connector), action, resolution.tool.timeout_ms, maySend);
+    watch.answered();
+    const timeline = watch.timeline();
+    const conclusion = await conclude(deps, aimed, attempt, before, verdict, result);
+    if (conclusion === 'interrupted') return null;
+    if (conclusion !== 'retry') return deps.end(job, { ...conclusion, timeline });
+    if (result.kind !== 'not_sent') sentFrom ??= before;
+    if (attempt >= LIMITS.attempts) {
+      return deps.end(job, {
+        outcome: 'failed',
+        stage: 'act',
+        reason_code: 'attempts',
+        reason: `${attempt} attempts without effect`,
+        attempt,
+        verdict,
+        baseline: before.baseline,
+        timeline,
+      });
+    }
+  }
+}
+
+/** Takes up an intent found without an outcome at boot: settles it under its lane, then ends it (C5–C9). */
+export async function resume(deps: DisposeDeps, open: Job, intent: Row<IntentEntry>): Promise<Disposed> {
+  const job = aimedAt(open, intent.target);
+  const hold = await deps.lanes.acquire(lanesOfJob(job));
+  if (hold.kind !== 'held')
+    throw new Error(`the lane of ${job.action.action_id} was taken before its doubt was settled`);
+  try {
+    const before: Before = { baseline: intent.baseline, readings: [], current: undefined, fault: null };
+    const verdict: Verdict = {
+      decision: intent.decision,
+      noop: false,
+      rule: intent.rule,
+      policy_hash: intent.policy,
+      stage: 'act',
+      reason_code: 'resumed',
+      reason: 'decided before the restart',
+      rules: intent.rules,
+      evidence: intent.evidence,
+      effective: null,
+      inputs: null,
+    };
+    const doubt: WriteResult = {
+      kind: 'doubt',
+      reason_code: 'restart',
+      message: 'the gateway ended between intent and outcome',
+      response: null,
+    };
+    const timeline = { intent_at: intent.at, sent_at: null, answered_at: null };
+    const conclusion = await conclude(deps, job, intent.attempt, before, verdict, doubt);
+    if (conclusion === 'interrupted') return null;
+    if (conclusion !== 'retry') return await deps.end(job, { ...conclusion, timeline });
+    return await deps.end(job, {
+      outcome: 'failed',
+      stage: 'act',
+      reason_code: 'not_applied',
+      reason: 'the gateway ended before it was sent; the device is as it was before',
+      attempt: intent.attempt,
+      verdict,
+      baseline: intent.baseline,
+      timeline,
+    });
+  } finally {
+    hold.release();
+  }
+}

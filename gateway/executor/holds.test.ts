@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { FakeDevice } from '../../test/support/fake-device.ts';
+import { type Kernel, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
+import { scratchDir } from '../../test/support/scratch.ts';
+import { settled } from '../../test/support/virtual-clock.ts';
+
+async function hold(kernel: Kernel): Promise<void> {
+  kernel.journal.append({ type: 'hold/1', hold: 'journal_failing', reason: 'the journal failed 3 times' });
+  await kernel.journal.durable();
+}
+
+describe('while a person has something to acknowledge', () => {
+  it('what a live operator proposes waits, and is sent after the acknowledgement only when it is proposed again', async () => {
+    const kernel = startKernel({ dataDir: scratchDir() });
+    await hold(kernel);
+    const disposition = await kernel.executor.submit(kernel.proposal([setpoint('412', 21)]));
+    expect([disposition.receipts, disposition.awaiting.length, kernel.device.writes]).toEqual([[], 1, []]);
+    kernel.journal.append({ type: 'acknowledge/1', holds: ['journal_failing'], who: 'person:test' });
+    expect((await kernel.propose([setpoint('412', 21)]))[0]?.outcome).toBe('applied');
+    await kernel.close();
+  });
+
+  it('what was admitted before is not sent', async () => {
+    const kernel = startKernel({ dataDir: scratchDir() });
+    const work = kernel.executor.submit(kernel.proposal([setpoint('412', 21), setpoint('413', 21)]));
+    await hold(kernel);
+    const { receipts } = await kernel.clock.until(work);
+    expect(receipts.map(({ reason_code }) => reason_code)).toContain('live_off');
+    expect(kernel.device.writes.length).toBeLessThan(2);
+    await kernel.close();
+  });
+});
+
+describe('a disk that is full', () => {
+  it('admits no new plan and says why; what is under way ends (row 95)', async () => {
+    let full: string | null = null;
+    const dataDir = scratchDir();
+    const kernel = startKernel({ dataDir, lowSpace: () => full });
+    const underWay = kernel.executor.submit(kernel.proposal([setpoint('412', 21)]));
+    full = '63 MiB of 1024 MiB are free';
+    const refused = await kernel.executor.submit(kernel.proposal([setpoint('413', 21)]));
+    expect(refused.rejected).toEqual({ reason_code: 'journal_low_space', reason: full });
+    for (let i = 0; i < 20; i++) await kernel.executor.submit(kernel.proposal([setpoint('413', 21)]));
+    expect((await kernel.clock.until(underWay)).receipts[0]?.outcome).toBe('applied');
+    await kernel.close();
+    expect(rowsOf(dataDir).filter((row) => (row as { type: string }).type === 'run/1')).toHaveLength(1);
+  });
+});
+
+describe('a journal that fails', () => {
+  it('J3 X1 freezes dispatch: nothing is sent any more, whatever was decided (row 97)', async () => {
+    const dataDir = scratchDir();
+    const kernel = startKernel({ dataDir });
+    await kernel.propose([setpoint('412', 20)]);
+    const before = kernel.device.writes.length;
+    const db = new Database(join(dataDir, 'journal.db'));
+    db.exec('DROP TABLE state');
+    db.close();
+    const works = [setpoint('412', 21), setpoint('413', 21), pulse('A')].map((action) =>
+      kernel.executor.submit(kernel.proposal([action])).then(
+        () => 'done',
+        (error: Error) => error.message,
+      ),
+    );
+    for (const work of works) expect(await kernel.clock.until(work)).toContain('the journal cannot be written');
+    expect(kernel.device.writes.length).toBe(before);
+    await kernel.close();
+  });
+});
+
+describe('what a lost journal owed', () => {
+  it.each([
+    ['is where it was sent', 21.5, 'applied'],
+    ['is as it was', 17, 'not_applied'],
+    ['was moved by somebody else', 19, 'superseded'],
+  ])('is looked at and journaled, and the device is not written to: it %s', async (_, value, conclusion) => {
+    const dataDir = scratchDir();
+    const device = new FakeDevice();
+    device.values.set('fcu-412/setpoint', value);
+    const first = startKernel({ dataDir, device });
+    const doubt = {
+      action_id: 'act_lost_0',
+      capability: 'hvac.setpoint',
+      effect_class: 'absolute_set',
+      entity_key: 'zone:412',
+      idempotency_key: 'k',
+      device: 'fcu-412',
+      target: [{ point: 'setpoint', value: 21.5 }],
+      baseline: [{ point: 'setpoint', value: 17 }],
+      at: '2026-07-01T08:00:00.000Z',
+    } as const;
+    first.journal.append({ type: 'inherited/1', gateway_uid: 'gw_lost', epoch: 7, doubts: [doubt] });
+    await first.close();
+    const kernel = startKernel({ dataDir, device, bootId: 'boot-2' });
+    await kernel.clock.advance(10_000);
+    await settled();
+    const rows = rowsOf(dataDir);
+    expect(rows.at(-1)).toMatchObject({ type: 'inherited_settled/1', action_id: 'act_lost_0', conclusion });
+    expect([device.writes, kernel.journal.projection.inherited.rows.size]).toEqual([[], 0]);
+    await kernel.close();
+  });
+});
+
+function rowsOf(dataDir: string): readonly unknown[] {
+  const db = new Database(join(dataDir, 'journal.db'), { readonly: true });
+  const rows = db.prepare<[], string>('SELECT body FROM entries ORDER BY seq').pluck().all();
+  db.close();
+  return rows.map((row) => JSON.parse(row) as unknown);
+}

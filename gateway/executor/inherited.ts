@@ -1,0 +1,58 @@
+/**
+ * Doubts that a lost journal left behind: the device is looked at, never written to, and a person is told what was found (G-IO-4).
+ */
+import type { Log } from '@fibric/sdk';
+import type { Bindings } from '../bindings.ts';
+import type { InheritedDoubt, InheritedSettledEntry } from '../journal/entries.ts';
+import type { Journal } from '../journal/journal.ts';
+import { type ConcludeDeps, witnessOf } from './conclude.ts';
+import { lanesOf } from './dispose.ts';
+import type { Lanes } from './lanes.ts';
+import { settle } from './settle.ts';
+
+export interface InheritedDeps extends ConcludeDeps {
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly bindings: Bindings;
+  readonly log: Log;
+}
+
+type Conclusion = Pick<InheritedSettledEntry, 'conclusion' | 'reason' | 'readback'>;
+
+/** Holds the lanes of `doubt` until its device was looked at and what was found is durable; open again at the next start if not. */
+export async function settleInherited(deps: InheritedDeps, doubt: InheritedDoubt): Promise<void> {
+  const found = await lookAt(deps, doubt);
+  if (found === null) return;
+  const { action_id, capability, device, entity_key } = doubt;
+  const { conclusion, reason } = found;
+  deps.journal.append({ type: 'inherited_settled/1', action_id, ...found });
+  await deps.journal.durable();
+  deps.log.error(
+    { action_id, capability, device, conclusion },
+    `alert: ${capability} for ${entity_key}, taken over from a lost journal, ended as ${conclusion}: ${reason}`,
+  );
+}
+
+async function lookAt(deps: InheritedDeps, doubt: InheritedDoubt): Promise<Conclusion | null> {
+  const { capability, device, entity_key, baseline } = doubt;
+  const resolution = deps.bindings.tool(device, capability);
+  if (!resolution) {
+    const reason = `device ${device} no longer offers ${capability} in this site`;
+    return { conclusion: 'unknown', reason, readback: [] };
+  }
+  const hold = await deps.lanes.acquire(lanesOf(entity_key, resolution.tool));
+  if (hold.kind !== 'held')
+    throw new Error(`the lane of ${entity_key} was taken before what was taken over was settled`);
+  try {
+    const found = await settle(
+      witnessOf(deps, resolution.connection.id),
+      { action: doubt, tool: resolution.tool, baseline },
+      deps.stopping,
+    );
+    return found.kind === 'interrupted'
+      ? null
+      : { conclusion: found.kind, reason: found.reason, readback: found.readback };
+  } finally {
+    hold.release();
+  }
+}

@@ -1,0 +1,117 @@
+/** Lanes: one at a time on whatever is one thing, nobody for ever in front of a closed door. */
+import * as fc from 'fast-check';
+import { createBindings } from '../bindings.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { LIMITS, sleep } from '@fibric/sdk';
+import { FakeDevice } from '../../test/support/fake-device.ts';
+import { setpoint, startKernel } from '../../test/support/kernel.ts';
+import { scratchDir } from '../../test/support/scratch.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { SITE } from '../../test/simulate/site.ts';
+import { Lanes } from './lanes.ts';
+
+describe('lanes', () => {
+  it('X2 are held by one at a time, whatever sets are asked for, and everybody is let in or told so in time (row 42)', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const plan = fc.record({
+      keys: fc.subarray(names, { minLength: 1 }),
+      atMs: fc.integer({ min: 0, max: 60_000 }),
+      holdMs: fc.integer({ min: 0, max: 500 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(plan, { minLength: 50, maxLength: 100 }), async (plans) => {
+        const clock = new VirtualClock();
+        const lanes = new Lanes(clock);
+        const held = new Set<string>();
+        const ends: string[] = [];
+        const works = plans.map(async ({ keys, atMs, holdMs }) => {
+          await sleep(clock, atMs);
+          const asked = clock.monoMs();
+          const hold = await lanes.acquire(keys);
+          expect(clock.monoMs() - asked).toBeLessThanOrEqual(LIMITS.laneWaitMs);
+          ends.push(hold.kind);
+          if (hold.kind !== 'held') return;
+          for (const key of keys) expect(held.has(key)).toBe(false);
+          for (const key of keys) held.add(key);
+          await sleep(clock, holdMs);
+          for (const key of keys) held.delete(key);
+          hold.release();
+        });
+        await clock.until(Promise.all(works), 600_000);
+        expect(ends).toHaveLength(plans.length);
+        expect(lanes.waiting).toBe(0);
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('let one in at last that needs many, however many want one of them (row 42)', async () => {
+    const clock = new VirtualClock();
+    const lanes = new Lanes(clock);
+    let rounds = 0;
+    const busy = async (key: string): Promise<void> => {
+      while (rounds < 200) {
+        const hold = await lanes.acquire([key]);
+        if (hold.kind !== 'held') return;
+        await sleep(clock, 10);
+        rounds += 1;
+        hold.release();
+      }
+    };
+    const others = [busy('a'), busy('a'), busy('b'), busy('b')];
+    await clock.advance(5);
+    const both = lanes.acquire(['a', 'b']);
+    expect(await clock.until(both, 1_000)).toMatchObject({ kind: 'held' });
+    expect(rounds).toBeLessThan(20);
+    const hold = await both;
+    if (hold.kind === 'held') hold.release();
+    await clock.until(Promise.all(others), 60_000);
+  });
+
+  it('are not waited for by more than a thousand, nor by more than eight at one of them (row 43)', async () => {
+    const clock = new VirtualClock();
+    const lanes = new Lanes(clock);
+    const waits: Promise<unknown>[] = [];
+    const kinds = new Map<string, number>();
+    const ask = (key: string): void => {
+      waits.push(lanes.acquire([key]).then(({ kind }) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1)));
+    };
+    for (let lane = 0; lane < 126; lane++) for (let i = 0; i < 1 + LIMITS.laneWaiting; i++) ask(`lane ${lane}`);
+    ask('lane 0');
+    await clock.advance(1);
+    expect(lanes.waiting).toBe(LIMITS.lanesWaiting);
+    expect(kinds.get('full')).toBe(126 * LIMITS.laneWaiting - LIMITS.lanesWaiting + 1);
+    await clock.advance(LIMITS.laneWaitMs);
+    await Promise.all(waits);
+    expect(kinds).toEqual(
+      new Map([
+        ['held', 126],
+        ['full', 9],
+        ['timeout', LIMITS.lanesWaiting],
+      ]),
+    );
+  });
+});
+
+describe('two names for one register', () => {
+  it('X2 are one lane: the second waits for the first (row 41)', async () => {
+    const device = new FakeDevice();
+    for (const id of ['fcu-412', 'fcu-415', 'panel-415']) device.values.set(`${id}/setpoint`, 17);
+    const k = startKernel({ dataDir: scratchDir(), device, parts: { bindings: createBindings(SITE) } });
+    onTestFinished(() => k.close());
+    const underWay: string[] = [];
+    let most = 0;
+    device.onWrite = async ({ device: name }) => {
+      underWay.push(name);
+      most = Math.max(most, underWay.filter((one) => one !== 'fcu-412').length);
+      await sleep(k.clock, 50);
+      underWay.splice(underWay.indexOf(name), 1);
+    };
+    const zones = ['415', '415-panel', '412'].map((zone) => setpoint(zone, 20, { after: [] }));
+    const receipts = await k.propose(zones);
+    expect(receipts.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'applied']);
+    expect(most).toBe(1);
+    // The third zone did not wait for them.
+    expect(device.writes.map((write) => write.device)).toEqual(['fcu-415', 'fcu-412', 'panel-415']);
+  });
+});

@@ -1,0 +1,132 @@
+/** Admission: every action of a plan becomes a job or a refusal, in plan order, before anything is done (execution §2.10 P1–P4). */
+import { type ExecutionTerms, executionTerms, type Policy } from '@fibric/policy';
+import type { ExecutionPlan, PlannedAction } from '@fibric/sdk';
+import type { Bindings } from '../bindings.ts';
+import { digest } from '../journal/canonical.ts';
+import type { Action, Origin, PlanEntry, RefusedAction } from '../journal/entries.ts';
+import type { Proposal } from '../kernel.ts';
+import { admitAction } from './admit.ts';
+import { actionFacts, type FactSources, gatherFacts, judge, keyTime } from './facts.ts';
+import type { Ending, Job } from './job.ts';
+import type { RunBudgets } from './run-budgets.ts';
+import { checkKey, type KeyMemory } from './keys.ts';
+import { stopEnding, stopped } from './stop.ts';
+
+/** An action after admission. */
+export type Prepared =
+  | { readonly kind: 'job'; readonly job: Job }
+  | {
+      readonly kind: 'refused';
+      readonly action: RefusedAction;
+      readonly ending: Ending;
+      /** For an action beyond a cap: what the rule says of its plan. */
+      readonly overrun?: ExecutionTerms['on_overrun'];
+    };
+
+/** A plan whose shape is known to be right, and where it comes from. */
+export interface ShapedProposal {
+  readonly plan: ExecutionPlan;
+  readonly plan_id: string;
+  readonly proposal: Proposal;
+  readonly origin: Origin;
+  readonly reasoning: string | null;
+  readonly policy: Policy | null;
+}
+
+export interface AdmissionSources {
+  readonly bindings: Bindings;
+  readonly keys: KeyMemory;
+  readonly facts: FactSources;
+  readonly budgets: RunBudgets;
+}
+
+export function prepare(sources: AdmissionSources, shaped: ShapedProposal): readonly Prepared[] {
+  const twins = new Map<string, Action>();
+  const admitted = sources.budgets.of(shaped.origin.operator_uid, shaped.origin.run_id);
+  const prepared = shaped.plan.actions.map((planned, ordinal) =>
+    prepareOne(sources, shaped, planned, ordinal, twins, admitted),
+  );
+  const overrun = prepared.some((p) => p.kind === 'refused' && p.overrun === 'reject_plan');
+  return overrun ? prepared.map(rejectOverrun) : prepared;
+}
+
+function prepareOne(
+  sources: AdmissionSources,
+  { plan_id, proposal, origin, reasoning, policy }: ShapedProposal,
+  planned: PlannedAction,
+  ordinal: number,
+  twins: Map<string, Action>,
+  counts: Map<string, number>,
+): Prepared {
+  const context = { ...sources, time: keyTime(sources.facts) };
+  const found = admitAction(planned, { plan_id, ordinal }, proposal, context);
+  if (found.kind === 'refused') {
+    const { action, stage, reason_code, reason } = found;
+    return { kind: 'refused', action, ending: { outcome: 'blocked', stage, reason_code, reason } };
+  }
+  const twin = twins.get(found.action.idempotency_key);
+  if (twin && twin.fingerprint !== found.action.fingerprint) {
+    const reason = `${twin.idempotency_key} stands for other arguments in ${twin.action_id} of the same plan`;
+    const ending: Ending = { outcome: 'blocked', stage: 'key', reason_code: 'key_conflict', reason };
+    return { kind: 'refused', action: refusedOf(found.action), ending };
+  }
+  const action = afterTwin(found.action, twin);
+  twins.set(action.idempotency_key, action);
+  const admittedBefore = counts.get(action.capability) ?? 0;
+  const terms = executionTerms(policy, actionFacts(origin.operator, action));
+  const job: Job = { origin, reasoning, action, resolution: found.resolution, policy, terms, admittedBefore };
+  const stop = stopped(sources.facts.projection);
+  if (stop) return { kind: 'refused', action: refusedOf(action), ending: stopEnding(stop) };
+  const verdict = judge(sources.facts, policy, gatherFacts(sources.facts, job, null), 'admission');
+  const { stage, reason_code, reason } = verdict;
+  if (verdict.decision !== 'BLOCK') {
+    // What is done already does not use up the cap (G-LIM-1).
+    if (checkKey(action, sources.keys).kind === 'fresh') counts.set(action.capability, admittedBefore + 1);
+    return { kind: 'job', job };
+  }
+  const refused = { kind: 'refused', action: refusedOf(action) } as const;
+  if (reason_code !== 'max_per_run')
+    return { ...refused, ending: { outcome: 'blocked', stage, reason_code, reason, verdict } };
+  return {
+    ...refused,
+    ending: { outcome: 'truncated', stage, reason_code, reason, verdict },
+    overrun: terms.on_overrun,
+  };
+}
+
+/** The second of two equal keys in a plan follows the first's fate (G-K-9). */
+function afterTwin(action: Action, twin: Action | undefined): Action {
+  if (twin === undefined || action.after.includes(twin.ordinal)) return action;
+  return { ...action, after: [...action.after, twin.ordinal] };
+}
+
+/** `on_overrun: reject_plan`: a plan beyond its cap is not cut, nothing of it is done (G-LIM-5). */
+function rejectOverrun(prepared: Prepared): Prepared {
+  if (prepared.kind === 'refused') return prepared;
+  const reason = 'the plan goes beyond the cap of its run, and the rule rejects such a plan as a whole';
+  const ending: Ending = { outcome: 'rejected', stage: 'quantity', reason_code: 'plan_over_cap', reason };
+  return { kind: 'refused', action: refusedOf(prepared.job.action), ending };
+}
+
+function refusedOf({ action_id, plan_id, ordinal, capability, args, value, entity_key }: Action): RefusedAction {
+  return { action_id, plan_id, ordinal, capability, args, value, entity_key };
+}
+
+/** The row that makes a plan durable (T1). */
+export function planEntry(shaped: ShapedProposal, prepared: readonly Prepared[]): PlanEntry {
+  const { plan, plan_id, proposal, origin, reasoning } = shaped;
+  const status = proposal.mode === 'propose_only' ? 'awaiting' : 'queued';
+  return {
+    type: 'plan/1',
+    plan_id,
+    plan_hash: digest('plan/1\n', plan),
+    origin,
+    reasoner: proposal.reasoner,
+    trigger: proposal.event,
+    reasoning,
+    actions: prepared.map((p) =>
+      p.kind === 'job' ? { status, action: p.job.action } : { status: 'refused', action: p.action },
+    ),
+    state: proposal.state,
+  };
+}

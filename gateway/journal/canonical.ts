@@ -1,0 +1,70 @@
+/**
+ * Guarded canonical JSON (RFC 8785). The library drops, rounds or rewrites what JSON cannot say; here such a value is refused
+ * instead, so that what is hashed is what was meant (G-R-3).
+ */
+import { hash } from 'node:crypto';
+import { LIMITS } from '@fibric/sdk';
+import canonicalize from 'canonicalize';
+
+const MAX_DEPTH = 32;
+
+function faultOfNumber(value: number): string | null {
+  if (!Number.isFinite(value)) return ': a number must be finite';
+  if (Object.is(value, -0)) return ': minus zero';
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? ': an integer beyond 2^53' : null;
+}
+
+/** The path and the reason of the first value that JSON cannot say; null when there is none. */
+function faultOf(value: unknown, depth: number): string | null {
+  if (depth > MAX_DEPTH) return `: deeper than ${MAX_DEPTH} levels`;
+  switch (typeof value) {
+    case 'boolean':
+      return null;
+    case 'number':
+      return faultOfNumber(value);
+    case 'string':
+      return value.isWellFormed() ? null : ': a lone surrogate';
+    case 'object':
+      return value === null ? null : faultWithin(value, depth + 1);
+    default:
+      return `: a ${typeof value}`;
+  }
+}
+
+function faultWithin(value: object, depth: number): string | null {
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const fault = faultOf(value[i], depth);
+      if (fault !== null) return `/${i}${fault}`;
+    }
+    return null;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return ': not a plain object';
+  for (const key in value) {
+    const fault = faultOf((value as Record<string, unknown>)[key], depth);
+    if (fault !== null) return `/${key}${fault}`;
+  }
+  return null;
+}
+
+/** The canonical text of `value`. Throws a `TypeError` naming the path of anything that JSON cannot say exactly. */
+export function canonicalText(value: unknown): string {
+  const fault = faultOf(value, 0);
+  if (fault !== null) throw new TypeError(`not canonical JSON at ${fault.startsWith(':') ? '/' : ''}${fault}`);
+  const text = canonicalize(value);
+  if (text === undefined) throw new TypeError('not canonical JSON: nothing to write');
+  if (text.length > LIMITS.rowBytes)
+    throw new TypeError(`not canonical JSON: ${text.length} characters, at most ${LIMITS.rowBytes}`);
+  return text;
+}
+
+/** SHA-256 of `prefix` and the canonical text of `value`, in hex. */
+export function digest(prefix: string, value: unknown): string {
+  return hash('sha256', prefix + canonicalText(value), 'hex');
+}
+
+/** A Merkle leaf over stored bytes: SHA-256(0x00 ‖ bytes), RFC 9162 §2.1.1, in hex. */
+export function leafHash(bytes: string): string {
+  return hash('sha256', `\0${bytes}`, 'hex');
+}

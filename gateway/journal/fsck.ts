@@ -1,0 +1,169 @@
+/**
+ * Checks the journal of a stopped gateway against itself: the file, the chain, and everything that is stored beside the rows.
+ *
+ * J5 What is stored beside the rows follows from the rows alone, byte for byte (G-J-1): state tables, dispositions, sealed keys.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { FibricError, messageOf } from '@fibric/sdk';
+import Database from 'better-sqlite3';
+import { idAt, type ReceiptEntry, type Row } from './entries.ts';
+import { lockFolder } from './lock.ts';
+import { Projection } from './projection.ts';
+import { JOURNAL_FILE } from './schema.ts';
+import { keyConsumedBy, placeOf, rowsAfter, shortKey } from './store.ts';
+import { verifyRows } from './verify.ts';
+
+/** What differs: where, and how. */
+export interface FsckFinding {
+  readonly check: 'file' | 'chain' | 'state' | 'dispositions' | 'keys';
+  readonly detail: string;
+}
+
+export interface FsckReport {
+  readonly object: 'fsck';
+  readonly clean: boolean;
+  readonly rows: number;
+  readonly receipts: number;
+  readonly open_intents: number;
+  readonly head: string | null;
+  /** Rows of the state tables that were rebuilt and compared. */
+  readonly state_rows: number;
+  readonly findings: readonly FsckFinding[];
+}
+
+/** More findings than a person reads say nothing more. */
+const FINDINGS_KEPT = 50;
+
+type Found = (check: FsckFinding['check'], detail: string) => void;
+
+/** Throws `not_found` without a journal and `journal_locked` while a gateway runs on the folder. Changes nothing. */
+export function fsck(dataDir: string): FsckReport {
+  const file = join(dataDir, JOURNAL_FILE);
+  if (!existsSync(file)) throw new FibricError('not_found', `no journal in ${dataDir}`);
+  const lock = lockFolder(dataDir);
+  try {
+    return check(file);
+  } finally {
+    lock.release();
+  }
+}
+
+function check(file: string): FsckReport {
+  const findings: FsckFinding[] = [];
+  const found: Found = (check, detail) => {
+    if (findings.length < FINDINGS_KEPT) findings.push({ check, detail });
+  };
+  const counts = { rows: 0, receipts: 0, open_intents: 0, head: null as string | null, state_rows: 0 };
+  try {
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      checkFile(db, found);
+      const verified = verifyRows(db.prepare('SELECT seq, hash, body FROM entries ORDER BY seq').iterate() as never);
+      if (verified.kind === 'tampered') found('chain', `row ${verified.seq}: ${verified.reason}`);
+      else {
+        const { rows, receipts, open_intents, head } = verified;
+        Object.assign(counts, { rows, receipts, open_intents, head }, rebuild(db, found));
+      }
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    found('file', messageOf(error));
+  }
+  return { object: 'fsck', clean: findings.length === 0, ...counts, findings };
+}
+
+/** The pages and records of the file: SQLite's own check of everything but the order of indexes. */
+function checkFile(db: Database.Database, found: Found): void {
+  for (const answer of db.prepare('PRAGMA quick_check').pluck().iterate() as IterableIterator<string>)
+    if (answer !== 'ok') found('file', answer);
+}
+
+/** One walk over the rows rebuilds all that is stored beside them. */
+function rebuild(db: Database.Database, found: Found): { readonly state_rows: number } {
+  const projection = new Projection();
+  const dispositions = dispositionCheck(db, found);
+  const keys = keyCheck(db, found);
+  for (const { row } of rowsAfter(db, 0)) {
+    projection.apply(row, idAt('rc', row.seq));
+    if (row.type === 'receipt/1') dispositions.receipt(row);
+    keys.row(row);
+  }
+  dispositions.end();
+  keys.end();
+  return { state_rows: compareState(db, projection, found) };
+}
+
+function compareState(db: Database.Database, projection: Projection, found: Found): number {
+  const name = (table: string, key: string): string => `${table}/${key}`;
+  const rebuilt = new Map<string, string | null>();
+  for (const table of projection.tables)
+    for (const key of table.rows.keys()) rebuilt.set(name(table.name, key), table.encoded(key));
+  const stored = db.prepare('SELECT tab, key, row FROM state').iterate();
+  const seen = new Set<string>();
+  for (const { tab, key, row } of stored as IterableIterator<{ tab: string; key: string; row: string }>) {
+    const at = name(tab, key);
+    seen.add(at);
+    const expected = rebuilt.get(at);
+    if (expected === undefined) found('state', `${at} is stored, but does not follow from the rows`);
+    else if (expected !== row) found('state', `${at} is stored as ${row}, the rows say ${expected}`);
+  }
+  for (const at of rebuilt.keys()) if (!seen.has(at)) found('state', `${at} follows from the rows, but is not stored`);
+  return rebuilt.size;
+}
+
+function dispositionCheck(db: Database.Database, found: Found) {
+  const stored = db.prepare<[number, number], { receipt_seq: number; outcome: string }>(
+    'SELECT receipt_seq, outcome FROM dispositions WHERE plan_seq = ? AND ordinal = ?',
+  );
+  const count = db.prepare<[], number>('SELECT count(*) FROM dispositions').pluck();
+  let receipts = 0;
+  return {
+    receipt(row: Row<ReceiptEntry>): void {
+      receipts++;
+      const { plan_seq, ordinal } = placeOf(row);
+      const one = stored.get(plan_seq, ordinal);
+      if (!one) found('dispositions', `${row.action_id} has receipt ${row.seq}, but no disposition`);
+      else if (one.receipt_seq !== row.seq || one.outcome !== row.outcome)
+        found(
+          'dispositions',
+          `${row.action_id} is stored as ${one.outcome} by row ${one.receipt_seq}, not ${row.outcome} by row ${row.seq}`,
+        );
+    },
+    end(): void {
+      const surplus = (count.get() ?? 0) - receipts;
+      if (surplus > 0) found('dispositions', `${surplus} of them belong to no receipt`);
+    },
+  };
+}
+
+/** Segment by segment: the keys that its receipts consumed are exactly those that its index holds. */
+function keyCheck(db: Database.Database, found: Found) {
+  const segments = db
+    .prepare<[], { segment: number; last_seq: number }>('SELECT segment, last_seq FROM segments ORDER BY segment')
+    .all();
+  const sealed = db.prepare<[number], { key: string; receipt_seq: number }>(
+    'SELECT key, receipt_seq FROM sealed_keys WHERE segment = ?',
+  );
+  let consumed = new Map<string, number>();
+  function compare(segment: number): void {
+    const stored = new Map(sealed.all(segment).map(({ key, receipt_seq }) => [key, receipt_seq]));
+    for (const [key, seq] of consumed)
+      if (stored.get(key) !== seq) found('keys', `segment ${segment} does not hold the key that row ${seq} consumed`);
+    for (const [key, seq] of stored)
+      if (!consumed.has(key)) found('keys', `segment ${segment} holds a key of row ${seq}, which consumed none`);
+    consumed = new Map();
+  }
+  return {
+    row(row: Row): void {
+      const key = row.type === 'receipt/1' ? keyConsumedBy(row) : null;
+      if (key !== null) consumed.set(shortKey(key), row.seq);
+      if (row.seq === segments[0]?.last_seq) compare((segments.shift() as { segment: number }).segment);
+    },
+    end(): void {
+      for (const { segment, last_seq } of segments)
+        found('keys', `segment ${segment} ends at row ${last_seq}, which is not there`);
+    },
+  };
+}

@@ -1,0 +1,259 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { LIMITS } from '@fibric/sdk';
+import { scratchDir } from '../../test/support/scratch.ts';
+import { actionOf, appendApplied, intentOf, planOf, receiptOf } from '../../test/support/rows.ts';
+import { settled, VirtualClock } from '../../test/support/virtual-clock.ts';
+import { canonicalText } from './canonical.ts';
+import { idAt } from './entries.ts';
+import { type Journal, openJournal } from './journal.ts';
+import { lockFolder } from './lock.ts';
+import { Projection } from './projection.ts';
+import { openJournalReader } from './reader.ts';
+import { rowsAfter } from './store.ts';
+
+function open(dataDir: string, onFailure: (error: Error) => void = () => undefined): Journal {
+  const journal = openJournal({ dataDir, clock: new VirtualClock(), bootId: 'boot-1', onFailure });
+  onTestFinished(() => journal.close());
+  return journal;
+}
+
+function openJournalAgain(journal: Journal, dir: string): Journal {
+  journal.close();
+  return open(dir);
+}
+
+function boot(journal: Journal): void {
+  journal.append({
+    type: 'boot/1',
+    epoch: journal.epoch + 1,
+    boot_id: 'boot-1',
+    gateway_uid: 'gw',
+    software: '0',
+    site: 's',
+    policies: {},
+  });
+}
+
+describe('the journal', () => {
+  it('J1 chains every row to the one before and proves it', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    boot(journal);
+    for (let revision = 1; revision <= 5; revision++) appendApplied(journal, { revision });
+    await journal.durable();
+    const reader = openJournalReader(dir);
+    expect(reader.verify()).toMatchObject({ kind: 'proved', rows: 16, receipts: 5, open_intents: 0 });
+    reader.close();
+  });
+
+  it('J1 refuses UPDATE and DELETE by SQL (G-R-13, row 110)', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    boot(journal);
+    await journal.durable();
+    const db = new Database(join(dir, 'journal.db'));
+    expect(() => db.exec("UPDATE entries SET body = '{}'")).toThrow('journal rows are never changed');
+    expect(() => db.exec('DELETE FROM entries')).toThrow('journal rows are never deleted');
+    db.close();
+  });
+
+  it('J1 names the first bad row when a row was altered behind its back (row 103)', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    boot(journal);
+    for (let revision = 1; revision <= 3; revision++) appendApplied(journal, { revision });
+    journal.close();
+    const db = new Database(join(dir, 'journal.db'));
+    db.exec('DROP TRIGGER entries_no_update');
+    db.exec("UPDATE entries SET body = replace(body, '21.5', '25.5') WHERE seq = 4");
+    db.close();
+    const reader = openJournalReader(dir);
+    expect(reader.verify()).toEqual({ kind: 'tampered', seq: 4, reason: 'its content does not match its hash' });
+    reader.close();
+    expect(() => open(dir)).toThrow('journal row 4: its content does not match its hash');
+  });
+
+  it('J2 has everything it acknowledged when it is opened again, and nothing that was only on its way', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    boot(journal);
+    const action = appendApplied(journal);
+    await journal.durable();
+    const reader = openJournalReader(dir);
+    journal.append(planOf(idAt('pl', journal.nextSeq), []));
+    expect(reader.head()).toBe(4);
+    expect(reader.receipts({ limit: 10 })).toHaveLength(1);
+    expect(reader.plans({ limit: 10 })[0]).toMatchObject({ plan_id: action.plan_id, status: 'executed' });
+    reader.close();
+  });
+
+  it('J2 puts everything appended in one turn into one commit', async () => {
+    const journal = open(scratchDir());
+    const before = journal.commits;
+    const waits = Array.from({ length: 64 }, (_, i) => {
+      appendApplied(journal, { intent_key: `comfort:zone:${i}:setpoint` });
+      return journal.durable();
+    });
+    await Promise.all(waits);
+    expect(journal.commits - before).toBe(1);
+  });
+
+  it('J2 keeps a commit for the rows of reads under way, so that actions that come together share one', async () => {
+    const journal = open(scratchDir());
+    boot(journal);
+    await journal.durable();
+    const before = journal.commits;
+    const reads = [1, 2, 3].map(() => Promise.withResolvers<void>());
+    const actions = reads.map(async ({ promise }, i) => {
+      await journal.gather(promise);
+      appendApplied(journal, { intent_key: `comfort:zone:${i}:setpoint` });
+      return journal.durable();
+    });
+    for (const { resolve } of reads) {
+      await settled();
+      expect(journal.commits).toBe(before);
+      resolve();
+    }
+    await Promise.all(actions);
+    expect(journal.commits - before).toBe(1);
+  });
+
+  it('J2 keeps it for a moment only: a device that does not answer holds nobody up', async () => {
+    const clock = new VirtualClock();
+    const journal = openJournal({ dataDir: scratchDir(), clock, bootId: 'boot-1', onFailure: () => undefined });
+    onTestFinished(() => journal.close());
+    const silent = Promise.withResolvers<void>();
+    const never = journal.gather(silent.promise);
+    boot(journal);
+    const durable = journal.durable();
+    await clock.advance(LIMITS.gatherMs - 1);
+    expect(journal.commits).toBe(0);
+    await clock.advance(1);
+    await durable;
+    expect(journal.commits).toBe(1);
+    silent.resolve();
+    await never;
+  });
+
+  it('J3 acknowledges nothing after a failed commit and says so once', async () => {
+    const dir = scratchDir();
+    const failures: Error[] = [];
+    const journal = open(dir, (error) => failures.push(error));
+    boot(journal);
+    await journal.durable();
+    const other = new Database(join(dir, 'journal.db'));
+    other.exec('DROP TABLE dispositions');
+    other.close();
+    appendApplied(journal);
+    await expect(journal.durable()).rejects.toThrow('the journal cannot be written');
+    expect(() => appendApplied(journal)).toThrow('the journal cannot be written');
+    await expect(journal.durable()).rejects.toThrow('the journal cannot be written');
+    expect(failures).toHaveLength(1);
+  });
+
+  it('J4 refuses a second receipt for one action', async () => {
+    const journal = open(scratchDir());
+    const action = appendApplied(journal);
+    await journal.durable();
+    journal.append(receiptOf(action, 'failed', 1));
+    await expect(journal.durable()).rejects.toThrow('UNIQUE constraint failed');
+  });
+
+  it('rebuilds its state tables from the rows alone (G-J-1)', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    boot(journal);
+    appendApplied(journal);
+    const plan_id = idAt('pl', journal.nextSeq);
+    const pending = [actionOf(plan_id, 0, { revision: 2 }), actionOf(plan_id, 1, { occurrence: 'ev=BK-1' })];
+    journal.append({ ...planOf(plan_id, pending), state: { seen: 1 } });
+    journal.append(intentOf(pending[0] as never, journal.epoch));
+    journal.append({
+      type: 'mode/1',
+      operator: 'comfort',
+      operator_uid: 'comfort',
+      from: 'live',
+      to: 'shadow',
+      site_mode: 'live',
+      who: 'cli',
+    });
+    await journal.durable();
+    const db = new Database(join(dir, 'journal.db'), { readonly: true });
+    const rebuilt = new Projection();
+    for (const { row } of rowsAfter(db, 0)) rebuilt.apply(row, idAt('rc', row.seq));
+    const stored = db.prepare('SELECT tab, key, row FROM state ORDER BY tab, key').all();
+    const expected = rebuilt.tables
+      .flatMap((table) => [...table.rows.keys()].map((key) => ({ tab: table.name, key, row: table.encoded(key) })))
+      .sort((a, b) => (a.tab + a.key < b.tab + b.key ? -1 : 1));
+    db.close();
+    expect(stored).toEqual(expected);
+    const again = openJournalAgain(journal, dir);
+    expect([...again.projection.open.rows]).toEqual([...rebuilt.open.rows]);
+    expect(expected.map((row) => row.tab)).toEqual(['change', 'episode', 'meta', 'mode', 'open', 'open', 'state']);
+  });
+
+  it('finds a consumed key after its segment was sealed and after a restart (G-K-6)', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    const first = appendApplied(journal, {
+      intent_key: 'ship-risk:order:SO-1:hold',
+      occurrence: 'once',
+      fingerprint: 'first',
+    });
+    for (let i = 0; i < LIMITS.segmentRows / 3 + 1; i++)
+      appendApplied(journal, { intent_key: `ship-risk:order:X-${i}:hold`, occurrence: 'once' });
+    await journal.durable();
+    appendApplied(journal, { intent_key: 'ship-risk:order:SO-2:hold', occurrence: 'once', fingerprint: 'second' });
+    await journal.durable();
+    const known = (j: Journal) =>
+      ['SO-1', 'SO-2', 'SO-3'].map((id) => j.consumed(`ship-risk:order:${id}:hold@once#1`)?.fingerprint ?? null);
+    expect(known(journal)).toEqual(['first', 'second', null]);
+    journal.close();
+    expect(known(open(dir))).toEqual(['first', 'second', null]);
+    expect(first.idempotency_key).toBe('ship-risk:order:SO-1:hold@once#1');
+  });
+
+  it('lets one process only have a data folder (row 45)', () => {
+    const dir = scratchDir();
+    const lock = lockFolder(dir);
+    expect(() => lockFolder(dir)).toThrow(`another gateway is running on ${dir}`);
+    lock.release();
+    lockFolder(dir).release();
+  });
+
+  it('refuses a journal of a newer version (row 57)', () => {
+    const dir = scratchDir();
+    open(dir).close();
+    const db = new Database(join(dir, 'journal.db'));
+    db.pragma('user_version = 99');
+    db.close();
+    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 1)');
+  });
+});
+
+describe('canonical JSON (G-R-3)', () => {
+  it.each([
+    ['undefined', { a: undefined }, '/a: a undefined'],
+    ['NaN', { a: [Number.NaN] }, '/a/0: a number must be finite'],
+    ['minus zero', { a: -0 }, '/a: minus zero'],
+    ['an integer beyond 2^53', { a: 2 ** 53 }, '/a: an integer beyond 2^53'],
+    ['a lone surrogate', { a: '\ud800' }, '/a: a lone surrogate'],
+    ['a Date', { a: new Date(0) }, '/a: not a plain object'],
+  ])('refuses %s', (_, value, message) => {
+    expect(() => canonicalText(value)).toThrow(message);
+  });
+
+  it('orders keys and writes numbers as RFC 8785 does', () => {
+    expect(canonicalText({ b: 1e-7, a: 0.1, ä: [true, null], A: 'x' })).toBe(
+      '{"A":"x","a":0.1,"b":1e-7,"ä":[true,null]}',
+    );
+  });
+
+  it('refuses nesting that would overflow the stack', () => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 20_000; i++) deep = [deep];
+    expect(() => canonicalText(deep)).toThrow('deeper than 32 levels');
+  });
+});

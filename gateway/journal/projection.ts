@@ -1,0 +1,280 @@
+/**
+ * The state that follows from the rows: open actions, episodes, changes of points, operator state, modes.
+ * `apply` is the only way it changes; the journal stores what changed in the same transaction as the row (G-J-1).
+ */
+import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
+import { canonicalText } from './canonical.ts';
+import { closeYielded, type Hold, type Lease, leaseReceipt } from './leases.ts';
+import {
+  type Action,
+  type Entry,
+  type InheritedDoubt,
+  type IntentEntry,
+  type Origin,
+  type PlanEntry,
+  type ReceiptEntry,
+  type Row,
+  seqOf,
+} from './entries.ts';
+
+/** An action without a terminal receipt. */
+export interface OpenAction {
+  readonly origin: Origin;
+  readonly reasoning: string | null;
+  readonly status: 'queued' | 'awaiting' | 'intent';
+  readonly action: Action;
+  readonly since_ms: number;
+  readonly intent: Row<IntentEntry> | null;
+}
+
+/** What is stored of an open action: where its rows are. They are read again at start. */
+export interface OpenPlace {
+  readonly plan_seq: number;
+  readonly ordinal: number;
+  readonly status: OpenAction['status'];
+  readonly intent_seq: number | null;
+}
+
+export function openAction(
+  plan: Row<PlanEntry>,
+  action: Action,
+  status: OpenAction['status'],
+  intent: Row<IntentEntry> | null,
+): OpenAction {
+  return { origin: plan.origin, reasoning: plan.reasoning, status, action, since_ms: Date.parse(plan.at), intent };
+}
+
+/** The current excursion of one repeating intent. */
+export interface Episode {
+  readonly n: number;
+  /** By the wall, and by the monotonic clock of one boot, which alone does not jump. */
+  readonly opened_ms: number;
+  readonly opened_mono_ms: number;
+  readonly boot_id: string;
+  /** Highest revision that was given out, and the one that took effect last with its fingerprint and receipt. */
+  readonly minted: number;
+  readonly minted_fingerprint: string;
+  readonly consumed: Consumed | null;
+  /** Its lease has ended, or somebody took over: the next wish opens another. */
+  readonly closed?: true;
+}
+
+/** What an episode did last, and what it left the device at. */
+export interface Consumed {
+  readonly revision: number;
+  readonly fingerprint: string;
+  readonly receipt_id: string;
+  readonly device: string;
+  readonly effective: readonly PointState[];
+}
+
+/** An applied change of one point. */
+export interface Change {
+  readonly wall_ms: number;
+  readonly mono_ms: number;
+  readonly boot_id: string;
+  readonly delta: number | null;
+}
+
+/** The software stop, while it is on. */
+export interface Stop {
+  readonly who: string;
+  readonly reason: string | null;
+  /** Leases are taken back meanwhile. */
+  readonly release: boolean;
+  readonly at: string;
+}
+
+/** A consumed key that is not an episode's: found again for as long as the journal lives. */
+export interface ConsumedKey {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly receipt_id: string;
+}
+
+/** Outcomes after which the key is spent (G-K-5). */
+const CONSUMING: ReadonlySet<Outcome> = new Set(['applied', 'applied_unverified', 'unknown', 'superseded_externally']);
+const CHANGING: ReadonlySet<Outcome> = new Set(['applied', 'applied_unverified', 'unknown']);
+
+type Conclusion = Pick<ReceiptEntry, 'outcome' | 'reason_code'>;
+
+/** The device took something else than it was sent: the action failed, and yet it had an effect. */
+const altered = ({ outcome, reason_code }: Conclusion): boolean =>
+  outcome === 'failed' && reason_code === 'device_altered';
+
+export const consumes = (row: Conclusion): boolean => CONSUMING.has(row.outcome) || altered(row);
+const changes = (row: Conclusion): boolean => CHANGING.has(row.outcome) || altered(row);
+
+function encodeOpen({ action, status, intent }: OpenAction): string {
+  const place: OpenPlace = {
+    plan_seq: seqOf('pl', action.plan_id) ?? 0,
+    ordinal: action.ordinal,
+    status,
+    intent_seq: intent?.seq ?? null,
+  };
+  return JSON.stringify(place);
+}
+
+const openedAt = ({ at, clock }: Row): Pick<Episode, 'opened_ms' | 'opened_mono_ms' | 'boot_id'> => ({
+  opened_ms: Date.parse(at),
+  opened_mono_ms: clock.mono_ms,
+  boot_id: clock.boot_id,
+});
+
+/** A table of the projection: its rows by key, and which of them changed since they were last stored. */
+export class Table<T> {
+  readonly name: string;
+  readonly rows = new Map<string, T>();
+  readonly dirty = new Set<string>();
+  readonly #encode: (row: T) => string;
+
+  constructor(name: string, encode: (row: T) => string = JSON.stringify) {
+    this.name = name;
+    this.#encode = encode;
+  }
+
+  /** The row under `key` as it is stored, or null when there is none. */
+  encoded(key: string): string | null {
+    const row = this.rows.get(key);
+    return row === undefined ? null : this.#encode(row);
+  }
+
+  set(key: string, row: T): void {
+    this.rows.set(key, row);
+    this.dirty.add(key);
+  }
+
+  delete(key: string): void {
+    if (this.rows.delete(key)) this.dirty.add(key);
+  }
+}
+
+export class Projection {
+  readonly open = new Table<OpenAction>('open', encodeOpen);
+  readonly episodes = new Table<Episode>('episode');
+  readonly changes = new Table<readonly Change[]>('change');
+  readonly states = new Table<Readonly<Record<string, unknown>>>('state', canonicalText);
+  readonly modes = new Table<{ readonly mode: Mode; readonly site_mode: Mode }>('mode');
+  readonly leases = new Table<Lease>('lease', canonicalText);
+  /** By device: values set by hand that are left alone. */
+  readonly holds = new Table<Hold>('hold', canonicalText);
+  /** The software stop, under `site` while it is on. */
+  readonly stops = new Table<Stop>('stop', canonicalText);
+  /** What a person has to acknowledge before anything is done by itself again: the reason by hold. */
+  readonly liveHolds = new Table<string>('live_hold');
+  /** Doubts of a journal that is lost, until a device was looked at. */
+  readonly inherited = new Table<InheritedDoubt>('inherited', canonicalText);
+  readonly meta = new Table<number>('meta');
+
+  get tables(): readonly Table<unknown>[] {
+    const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, meta } = this;
+    const tables = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, meta];
+    return tables as readonly Table<unknown>[];
+  }
+
+  /** Takes one row in. Returns the key it consumed for ever, if it is one to remember. */
+  apply(row: Row<Entry>, receiptId: string): ConsumedKey | null {
+    switch (row.type) {
+      case 'boot/1':
+        this.meta.set('epoch', row.epoch);
+        return null;
+      case 'plan/1':
+        this.#plan(row);
+        return null;
+      case 'intent/1':
+        this.#intent(row);
+        return null;
+      case 'receipt/1':
+        return this.#receipt(row, receiptId);
+      case 'mode/1':
+        this.modes.set(row.operator_uid, { mode: row.to, site_mode: row.site_mode });
+        return null;
+      case 'stop/1':
+        if (row.state === 'off') this.stops.delete('site');
+        else this.stops.set('site', { who: row.who, reason: row.reason, release: row.release, at: row.at });
+        return null;
+      case 'override/1':
+        closeYielded(this, row);
+        return null;
+      case 'hold/1':
+        this.liveHolds.set(row.hold, row.reason);
+        return null;
+      case 'inherited/1':
+        for (const doubt of row.doubts) this.inherited.set(doubt.action_id, doubt);
+        return null;
+      case 'inherited_settled/1':
+        this.inherited.delete(row.action_id);
+        return null;
+      case 'acknowledge/1':
+        for (const hold of row.holds) this.liveHolds.delete(hold);
+        return null;
+      case 'clock/1':
+      case 'run/1':
+      case 'probe/1':
+        return null;
+    }
+  }
+
+  #plan(row: Row<PlanEntry>): void {
+    if (row.state) this.states.set(row.origin.operator_uid, row.state);
+    for (const entry of row.actions) {
+      if (entry.status === 'refused') continue;
+      const { action, status } = entry;
+      this.open.set(action.action_id, openAction(row, action, status, null));
+      if (action.occurrence.startsWith('ep=')) this.#mint(action, row);
+    }
+  }
+
+  #mint(action: Action, row: Row<PlanEntry>): void {
+    const n = Number(action.occurrence.slice(3));
+    const current = this.episodes.rows.get(action.intent_key);
+    const episode =
+      current?.n === n ? current : { n, ...openedAt(row), minted: 0, minted_fingerprint: '', consumed: null };
+    this.episodes.set(action.intent_key, {
+      ...episode,
+      minted: action.revision,
+      minted_fingerprint: action.fingerprint,
+    });
+  }
+
+  #intent(row: Row<IntentEntry>): void {
+    const open = this.open.rows.get(row.action_id);
+    if (!open) throw new Error(`intent ${row.seq} names ${row.action_id}, which is not open`);
+    this.open.set(row.action_id, { ...open, status: 'intent', intent: row });
+  }
+
+  #receipt(row: Row<ReceiptEntry>, receiptId: string): ConsumedKey | null {
+    const open = this.open.rows.get(row.action_id);
+    this.open.delete(row.action_id);
+    if (!open) return null;
+    const { action } = open;
+    leaseReceipt(this, open, row, receiptId);
+    if (changes(row)) this.#changed(action, row);
+    if (!consumes(row)) return null;
+    if (!action.occurrence.startsWith('ep=')) {
+      return { key: action.idempotency_key, fingerprint: action.fingerprint, receipt_id: receiptId };
+    }
+    const episode = this.episodes.rows.get(action.intent_key);
+    if (episode && action.occurrence === `ep=${episode.n}`) {
+      const { revision, fingerprint, device } = action;
+      const consumed = { revision, fingerprint, receipt_id: receiptId, device, effective: row.effective };
+      this.episodes.set(action.intent_key, { ...episode, consumed });
+    }
+    return null;
+  }
+
+  #changed(action: Action, row: Row<ReceiptEntry>): void {
+    // What was written, which a rule may have clamped.
+    for (const { point, value } of row.target) {
+      const key = `${action.device}/${point}`;
+      const before = row.baseline.find((b: PointState) => b.point === point)?.value;
+      const change: Change = {
+        wall_ms: Date.parse(row.at),
+        mono_ms: row.clock.mono_ms,
+        boot_id: row.clock.boot_id,
+        delta: typeof value === 'number' && typeof before === 'number' ? value - before : null,
+      };
+      this.changes.set(key, [change, ...(this.changes.rows.get(key) ?? [])].slice(0, LIMITS.changesKept));
+    }
+  }
+}

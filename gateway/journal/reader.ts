@@ -1,0 +1,149 @@
+/** Reads a journal through a connection of its own: what is committed, never what is only on its way. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { FibricError, type Outcome, type Receipt } from '@fibric/sdk';
+import Database from 'better-sqlite3';
+import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type Row, seqOf } from './entries.ts';
+import { JOURNAL_FILE } from './schema.ts';
+import { type Story, storyTeller } from './story.ts';
+import type { JournalReader, ListQuery, PlanStatus, PlanView } from './types.ts';
+import { verifyRows } from './verify.ts';
+
+interface Stored {
+  readonly seq: number;
+  readonly hash: Buffer;
+  readonly body: string;
+}
+
+const toReceipt = (stored: Stored): Receipt =>
+  receiptOf(JSON.parse(stored.body) as Row<ReceiptEntry>, stored.hash.toString('hex'));
+
+function statusOf(plan: Row<PlanEntry>, outcomes: readonly (Outcome | null)[]): PlanStatus {
+  if (outcomes.some((outcome) => outcome === null))
+    return plan.actions.some((a) => a.status === 'awaiting') ? 'proposed' : 'executed';
+  if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'expired')) return 'expired';
+  if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'vetoed')) return 'vetoed';
+  return 'executed';
+}
+
+class SqliteReader implements JournalReader {
+  readonly #db: Database.Database;
+  readonly #before: Database.Statement;
+  readonly #after: Database.Statement;
+  readonly #at: Database.Statement;
+  readonly #dispositions: Database.Statement;
+  readonly #story: (receiptId: string) => Story | null;
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+    this.#before = db.prepare('SELECT seq, hash, body FROM entries WHERE kind = ? AND seq < ? ORDER BY seq DESC');
+    this.#after = db.prepare(
+      "SELECT seq, hash, body FROM entries WHERE kind = 'receipt/1' AND seq > ? ORDER BY seq LIMIT ?",
+    );
+    this.#at = db.prepare('SELECT seq, hash, body FROM entries WHERE kind = ? AND seq = ?');
+    this.#story = storyTeller(db);
+    this.#dispositions = db.prepare('SELECT ordinal, receipt_seq, outcome FROM dispositions WHERE plan_seq = ?');
+  }
+
+  receipts(query: ListQuery): readonly Receipt[] {
+    return this.#newest('receipt/1', query, toReceipt);
+  }
+
+  receiptsAfter(after: number, limit: number): readonly Receipt[] {
+    return (this.#after.all(after, limit) as Stored[]).map(toReceipt);
+  }
+
+  receipt(receiptId: string): Receipt | null {
+    const seq = seqOf('rc', receiptId);
+    const stored = seq === null ? undefined : (this.#at.get('receipt/1', seq) as Stored | undefined);
+    return stored ? toReceipt(stored) : null;
+  }
+
+  story(receiptId: string): Story | null {
+    return this.#story(receiptId);
+  }
+
+  plans(query: ListQuery): readonly PlanView[] {
+    return this.#newest('plan/1', query, (stored) => this.#toPlan(stored));
+  }
+
+  plan(planId: string): PlanView | null {
+    const seq = seqOf('pl', planId);
+    const stored = seq === null ? undefined : (this.#at.get('plan/1', seq) as Stored | undefined);
+    return stored ? this.#toPlan(stored) : null;
+  }
+
+  verify() {
+    const all = this.#db.prepare('SELECT seq, hash, body FROM entries ORDER BY seq');
+    return verifyRows(all.iterate() as IterableIterator<Stored>);
+  }
+
+  head(): number {
+    return (this.#db.prepare('SELECT max(seq) FROM entries').pluck().get() as number | null) ?? 0;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #newest<T extends { readonly operator: string }>(
+    kind: string,
+    query: ListQuery,
+    view: (stored: Stored) => T,
+  ): readonly T[] {
+    const found: T[] = [];
+    for (const stored of this.#before.iterate(
+      kind,
+      query.before ?? Number.MAX_SAFE_INTEGER,
+    ) as IterableIterator<Stored>) {
+      if (found.length >= query.limit) break;
+      const item = view(stored);
+      if (!query.operator || item.operator === query.operator) found.push(item);
+    }
+    return found;
+  }
+
+  #toPlan(stored: Stored): PlanView {
+    const row = JSON.parse(stored.body) as Row<PlanEntry>;
+    const done = this.#dispositions.all(row.seq) as { ordinal: number; receipt_seq: number; outcome: Outcome }[];
+    const byOrdinal = new Map(done.map((d) => [d.ordinal, d]));
+    const actions = row.actions.map(({ action }) => {
+      const end = byOrdinal.get(action.ordinal);
+      return {
+        action_id: action.action_id,
+        capability: action.capability,
+        args: action.args,
+        entity_key: action.entity_key,
+        idempotency_key: 'idempotency_key' in action ? action.idempotency_key : null,
+        outcome: end?.outcome ?? null,
+        receipt_id: end ? idAt('rc', end.receipt_seq) : null,
+      };
+    });
+    const { origin } = row;
+    return {
+      plan_id: row.plan_id,
+      object: 'execution_plan',
+      seq: row.seq,
+      operator: origin.operator,
+      run_id: origin.run_id,
+      event_id: origin.event_id,
+      correlation_id: origin.correlation_id,
+      proposed_by: origin.proposed_by,
+      mode: origin.mode,
+      status: statusOf(
+        row,
+        actions.map((a) => a.outcome),
+      ),
+      reasoning: row.reasoning,
+      actions,
+      at: row.at,
+    };
+  }
+}
+
+/** Opens the journal of a data folder for reading only. Throws `not_found` when there is none. */
+export function openJournalReader(dataDir: string): JournalReader & { close(): void } {
+  const file = join(dataDir, JOURNAL_FILE);
+  if (!existsSync(file)) throw new FibricError('not_found', `no journal in ${dataDir}`);
+  return new SqliteReader(new Database(file, { readonly: true, fileMustExist: true }));
+}

@@ -1,0 +1,249 @@
+/** The journal's statements, one prepared statement each. No index on a scattered key: live keys are in memory, sealed ones in order. */
+import { hash } from 'node:crypto';
+import { FibricError, type Outcome } from '@fibric/sdk';
+import type Database from 'better-sqlite3';
+import { leafHash } from './canonical.ts';
+import {
+  type Entry,
+  GENESIS,
+  idAt,
+  type IntentEntry,
+  type PlanEntry,
+  type ReceiptEntry,
+  type Row,
+  seqOf,
+} from './entries.ts';
+import { consumes, type ConsumedKey, openAction, type OpenAction, type OpenPlace, Projection } from './projection.ts';
+
+export interface PendingRow {
+  readonly seq: number;
+  readonly kind: string;
+  readonly hash: string;
+  readonly body: string;
+  readonly row: Row;
+}
+
+type KeyMap = Map<string, Omit<ConsumedKey, 'key'>>;
+
+export interface Store {
+  head(): { seq: number; hash: string } | null;
+  /** Wall time of the last row; null when there is none. */
+  lastWallMs(): number | null;
+  hashAt(seq: number): string | null;
+  /** Throws `tampered` when one of the last `rows` rows does not follow from the one before. */
+  checkTail(rows: number): void;
+  loadProjection(): Projection;
+  loadTailKeys(): KeyMap;
+  sealedKey(key: string): Omit<ConsumedKey, 'key'> | null;
+  outcome(planId: string, ordinal: number): Outcome | null;
+  commit(rows: readonly PendingRow[], projection: Projection): void;
+  /** Moves the live keys into the index once a segment is full; true when it did. */
+  sealIfFull(keys: KeyMap, lastSeq: number): boolean;
+}
+
+interface StoredRow {
+  seq: number;
+  hash: Buffer;
+  body: string;
+}
+
+/** Half a SHA-256 is plenty against accidents, and a third of the space of a key. */
+export const shortKey = (key: string): string => hash('sha256', key, 'hex').slice(0, 32);
+
+/** The key that a receipt consumed for ever; null for one that consumed none, or an episode's. */
+export function keyConsumedBy(row: ReceiptEntry): string | null {
+  const { idempotency_key, fingerprint } = row;
+  if (!idempotency_key || !fingerprint || idempotency_key.includes('@ep=') || !consumes(row)) return null;
+  return idempotency_key;
+}
+
+/** Which action of which plan a receipt ends. */
+export function placeOf(row: ReceiptEntry): { readonly plan_seq: number; readonly ordinal: number } {
+  const plan_seq = seqOf('pl', row.plan_id);
+  if (plan_seq === null) throw new Error(`not a plan id: ${row.plan_id}`);
+  return { plan_seq, ordinal: Number(row.action_id.slice(row.action_id.lastIndexOf('_') + 1)) };
+}
+
+/** Why `row` does not follow `before`, or null when it does. */
+export function chainFault(row: StoredRow, before: { seq: number; hash: string }): string | null {
+  if (row.seq !== before.seq + 1) return `row ${before.seq + 1} is missing`;
+  if (leafHash(row.body) !== row.hash.toString('hex')) return 'its content does not match its hash';
+  const { prev, seq } = JSON.parse(row.body) as Row;
+  if (seq !== row.seq) return `its content says it is row ${seq}`;
+  return prev === before.hash ? null : 'it does not continue the row before';
+}
+
+interface Segment {
+  readonly segment: number;
+  readonly last_seq: number;
+}
+
+function prepare(db: Database.Database) {
+  return {
+    insertEntry: db.prepare('INSERT INTO entries (seq, kind, hash, body) VALUES (?, ?, unhex(?), ?)'),
+    insertDisposition: db.prepare('INSERT INTO dispositions VALUES (?, ?, ?, ?)'),
+    putState: db.prepare('INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row'),
+    dropState: db.prepare('DELETE FROM state WHERE tab = ? AND key = ?'),
+    allState: db.prepare<[], { tab: string; key: string; row: string }>('SELECT tab, key, row FROM state'),
+    lastRow: db.prepare<[], { seq: number; hash: Buffer }>('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1'),
+    tailRows: db.prepare<[number], StoredRow>('SELECT seq, hash, body FROM entries WHERE seq > ? ORDER BY seq'),
+    tailReceipts: db.prepare<[number], { seq: number; body: string }>(
+      "SELECT seq, body FROM entries WHERE seq > ? AND kind = 'receipt/1'",
+    ),
+    lastSegment: db.prepare<[], Segment>('SELECT segment, last_seq FROM segments ORDER BY segment DESC LIMIT 1'),
+    addSegment: db.prepare('INSERT INTO segments VALUES (?, ?)'),
+    addKey: db.prepare('INSERT OR REPLACE INTO sealed_keys VALUES (?, ?, ?)'),
+    findKey: db
+      .prepare<[number, string], number>('SELECT receipt_seq FROM sealed_keys WHERE segment = ? AND key = ?')
+      .pluck(),
+    outcomeAt: db
+      .prepare<[number, number], Outcome>('SELECT outcome FROM dispositions WHERE plan_seq = ? AND ordinal = ?')
+      .pluck(),
+    hashAt: db.prepare<[number], Buffer>('SELECT hash FROM entries WHERE seq = ?').pluck(),
+    bodyAt: db.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
+  };
+}
+
+class SqliteStore implements Store {
+  readonly #sql: ReturnType<typeof prepare>;
+  readonly #segmentRows: number;
+  readonly #commit: (rows: readonly PendingRow[], projection: Projection) => void;
+  readonly #seal: (keys: KeyMap, lastSeq: number) => Segment;
+  #sealed: Segment;
+
+  constructor(db: Database.Database, segmentRows: number) {
+    this.#sql = prepare(db);
+    this.#segmentRows = segmentRows;
+    this.#sealed = this.#sql.lastSegment.get() ?? { segment: 0, last_seq: 0 };
+    this.#commit = db.transaction((rows: readonly PendingRow[], projection: Projection) => {
+      for (const row of rows) this.#insert(row);
+      this.#persist(projection);
+    });
+    this.#seal = db.transaction((keys: KeyMap, last_seq: number) => {
+      const segment = this.#sealed.segment + 1;
+      const short = [...keys].map(([key, { receipt_id }]) => ({ key: shortKey(key), seq: seqOfReceipt(receipt_id) }));
+      for (const { key, seq } of short.sort((a, b) => (a.key < b.key ? -1 : 1)))
+        this.#sql.addKey.run(segment, key, seq);
+      this.#sql.addSegment.run(segment, last_seq);
+      return { segment, last_seq };
+    });
+  }
+
+  head(): { seq: number; hash: string } | null {
+    const row = this.#sql.lastRow.get();
+    return row ? { seq: row.seq, hash: row.hash.toString('hex') } : null;
+  }
+
+  lastWallMs(): number | null {
+    const last = this.head();
+    return last && Date.parse((JSON.parse(this.#sql.bodyAt.get(last.seq) ?? '{}') as Row).at);
+  }
+
+  hashAt(seq: number): string | null {
+    return this.#sql.hashAt.get(seq)?.toString('hex') ?? null;
+  }
+
+  checkTail(rows: number): void {
+    const last = this.head();
+    if (!last) return;
+    const from = Math.max(0, last.seq - rows);
+    let before = from === 0 ? { seq: 0, hash: GENESIS } : null;
+    for (const row of this.#sql.tailRows.iterate(from)) {
+      const fault = before && chainFault(row, before);
+      if (fault) throw new FibricError('tampered', `journal row ${row.seq}: ${fault}`);
+      before = { seq: row.seq, hash: row.hash.toString('hex') };
+    }
+  }
+
+  loadProjection(): Projection {
+    const projection = new Projection();
+    const tables = new Map(projection.tables.map((table) => [table.name, table]));
+    for (const { tab, key, row } of this.#sql.allState.all()) {
+      tables.get(tab)?.rows.set(key, tab === 'open' ? this.#openAt(JSON.parse(row) as OpenPlace) : JSON.parse(row));
+    }
+    return projection;
+  }
+
+  loadTailKeys(): KeyMap {
+    const keys: KeyMap = new Map();
+    for (const { seq, body } of this.#sql.tailReceipts.iterate(this.#sealed.last_seq)) {
+      const row = JSON.parse(body) as Row<ReceiptEntry>;
+      const key = keyConsumedBy(row);
+      if (key !== null) keys.set(key, { fingerprint: row.fingerprint ?? '', receipt_id: idAt('rc', seq) });
+    }
+    return keys;
+  }
+
+  sealedKey(key: string): Omit<ConsumedKey, 'key'> | null {
+    const short = shortKey(key);
+    for (let segment = this.#sealed.segment; segment > 0; segment--) {
+      const seq = this.#sql.findKey.get(segment, short);
+      if (seq === undefined) continue;
+      const receipt = JSON.parse(this.#sql.bodyAt.get(seq) ?? '{}') as Row<ReceiptEntry>;
+      return { fingerprint: receipt.fingerprint ?? '', receipt_id: idAt('rc', seq) };
+    }
+    return null;
+  }
+
+  outcome(planId: string, ordinal: number): Outcome | null {
+    return this.#sql.outcomeAt.get(seqOf('pl', planId) ?? 0, ordinal) ?? null;
+  }
+
+  commit(rows: readonly PendingRow[], projection: Projection): void {
+    this.#commit(rows, projection);
+    // Only now: a transaction that was rolled back has stored nothing, and may be tried again.
+    for (const table of projection.tables) table.dirty.clear();
+  }
+
+  sealIfFull(keys: KeyMap, lastSeq: number): boolean {
+    if (lastSeq - this.#sealed.last_seq < this.#segmentRows) return false;
+    this.#sealed = this.#seal(keys, lastSeq);
+    return true;
+  }
+
+  #insert({ seq, kind, hash: leaf, body, row }: PendingRow): void {
+    this.#sql.insertEntry.run(seq, kind, leaf, body);
+    if (row.type !== 'receipt/1') return;
+    const { plan_seq, ordinal } = placeOf(row);
+    this.#sql.insertDisposition.run(plan_seq, ordinal, seq, row.outcome);
+  }
+
+  #persist(projection: Projection): void {
+    for (const table of projection.tables) {
+      for (const key of table.dirty) {
+        const row = table.encoded(key);
+        if (row === null) this.#sql.dropState.run(table.name, key);
+        else this.#sql.putState.run(table.name, key, row);
+      }
+    }
+  }
+
+  /** An open action from the rows it stands in. */
+  #openAt({ plan_seq, ordinal, status, intent_seq }: OpenPlace): OpenAction {
+    const plan = JSON.parse(this.#sql.bodyAt.get(plan_seq) ?? 'null') as Row<PlanEntry> | null;
+    const entry = plan?.actions.find(({ action }) => action.ordinal === ordinal);
+    if (!plan || !entry || entry.status === 'refused')
+      throw new FibricError('tampered', `row ${plan_seq} has no open action ${ordinal}`);
+    const intent =
+      intent_seq === null ? null : (JSON.parse(this.#sql.bodyAt.get(intent_seq) ?? 'null') as Row<IntentEntry> | null);
+    return openAction(plan, entry.action, status, intent);
+  }
+}
+
+function seqOfReceipt(receiptId: string): number {
+  const seq = seqOf('rc', receiptId);
+  if (seq === null) throw new Error(`not a receipt id: ${receiptId}`);
+  return seq;
+}
+
+export function createStore(db: Database.Database, segmentRows: number): Store {
+  return new SqliteStore(db, segmentRows);
+}
+
+/** The rows of `entries` in order, parsed. */
+export function* rowsAfter(db: Database.Database, after: number): Generator<{ row: Row<Entry>; hash: string }> {
+  const statement = db.prepare('SELECT seq, hash, body FROM entries WHERE seq > ? ORDER BY seq');
+  for (const { hash: leaf, body } of statement.iterate(after) as IterableIterator<StoredRow>) {
+    yield { row: JSON.parse(body) as Row<Entry>, hash: leaf.toString('hex') };
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Everything that the journal holds about one receipt, from what woke the run to what came after: the material of `fibric why`.
+ * Read from the rows themselves, and the receipt's own place in the chain is proved on the way.
+ */
+import type { Envelope, Receipt } from '@fibric/sdk';
+import type Database from 'better-sqlite3';
+import {
+  type Entry,
+  GENESIS,
+  type IntentEntry,
+  type PlanEntry,
+  type ReceiptEntry,
+  receiptOf,
+  type Row,
+  seqOf,
+} from './entries.ts';
+import { chainFault } from './store.ts';
+
+/** A row of the action's story as it stands in the journal. */
+export interface StoryRow<E extends Entry = Entry> {
+  readonly row: Row<E>;
+  readonly hash: string;
+}
+
+export interface Story {
+  readonly object: 'why';
+  readonly receipt: Receipt;
+  /** The envelope that woke the run, as it was recorded with the plan. */
+  readonly trigger: Envelope;
+  readonly plan: {
+    readonly plan_id: string;
+    readonly plan_hash: string;
+    readonly seq: number;
+    readonly hash: string;
+    readonly at: string;
+    readonly reasoner: PlanEntry['reasoner'];
+    /** Which action of how many, counted from 1. */
+    readonly action: number;
+    readonly actions: number;
+  };
+  /** One per attempt, oldest first, with the row's own place. */
+  readonly intents: readonly (IntentEntry & { readonly seq: number; readonly hash: string; readonly at: string })[];
+  /** Other rows about this action: what a settlement saw, and what refers to the receipt since. In order, as they stand. */
+  readonly others: readonly (Row & { readonly hash: string })[];
+  /** The receipt's place in the chain; `fault` is null when it follows from the row before. */
+  readonly chain: { readonly seq: number; readonly prev: string; readonly hash: string; readonly fault: string | null };
+}
+
+interface Stored {
+  readonly seq: number;
+  readonly hash: Buffer;
+  readonly body: string;
+}
+
+const parsed = <E extends Entry>({ body, hash }: Stored): StoryRow<E> => ({
+  row: JSON.parse(body) as Row<E>,
+  hash: hash.toString('hex'),
+});
+
+/** Rows behind a receipt that are searched for what refers to it: days of them, and still a moment. */
+const ROWS_BEHIND = 50_000;
+
+/** Prepared once; each story reads the rows from its plan on. */
+export function storyTeller(db: Database.Database): (receiptId: string) => Story | null {
+  const at = db.prepare<[number], Stored>('SELECT seq, hash, body FROM entries WHERE seq = ?');
+  const about = db.prepare<[number, number, string, string], Stored>(
+    `SELECT seq, hash, body FROM entries WHERE seq > ? AND seq <= ? AND kind <> 'plan/1'
+       AND (instr(body, ?) > 0 OR instr(body, ?) > 0) ORDER BY seq`,
+  );
+  return (receiptId) => {
+    const seq = seqOf('rc', receiptId);
+    const stored = seq === null ? undefined : at.get(seq);
+    if (!stored || parsed(stored).row.type !== 'receipt/1') return null;
+    const own = parsed<ReceiptEntry>(stored);
+    const plan = at.get(seqOf('pl', own.row.plan_id) ?? 0);
+    if (!plan) return null;
+    const { action_id } = own.row;
+    const quoted = [action_id, receiptId].map((id) => JSON.stringify(id)) as [string, string];
+    const rows = about.all(plan.seq, stored.seq + ROWS_BEHIND, ...quoted).map((row) => parsed(row));
+    return tell(own, parsed<PlanEntry>(plan), rows, faultOf(stored, at.get(stored.seq - 1)));
+  };
+}
+
+function faultOf(stored: Stored, before: Stored | undefined): string | null {
+  return chainFault(
+    stored,
+    before ? { seq: before.seq, hash: before.hash.toString('hex') } : { seq: 0, hash: GENESIS },
+  );
+}
+
+function tell(
+  own: StoryRow<ReceiptEntry>,
+  plan: StoryRow<PlanEntry>,
+  rows: readonly StoryRow[],
+  fault: string | null,
+): Story {
+  const { row, hash } = own;
+  const { plan_id, plan_hash, reasoner, actions } = plan.row;
+  const others = rows.filter((other) => other.row.seq !== row.seq && other.row.type !== 'intent/1');
+  return {
+    object: 'why',
+    receipt: receiptOf(row, hash),
+    trigger: plan.row.trigger,
+    plan: {
+      plan_id,
+      plan_hash,
+      seq: plan.row.seq,
+      hash: plan.hash,
+      at: plan.row.at,
+      reasoner,
+      action: actions.findIndex(({ action }) => action.action_id === row.action_id) + 1,
+      actions: actions.length,
+    },
+    intents: rows.flatMap((other) => (other.row.type === 'intent/1' ? [{ ...other.row, hash: other.hash }] : [])),
+    others: others.map((other) => ({ ...other.row, hash: other.hash })),
+    chain: { seq: row.seq, prev: row.prev, hash, fault },
+  };
+}

@@ -1,0 +1,80 @@
+/** What the journal shows to those who only read: the API, the CLI (also offline), sync. */
+import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
+import type { Story } from './story.ts';
+
+export const PLAN_STATUSES = ['proposed', 'executed', 'vetoed', 'expired', 'rejected'] as const;
+export type PlanStatus = (typeof PLAN_STATUSES)[number];
+
+/** A plan as lists and `plans show` print it. */
+export interface PlanView {
+  readonly plan_id: string;
+  readonly object: 'execution_plan';
+  readonly seq: number;
+  readonly operator: string;
+  readonly run_id: string;
+  readonly event_id: string | null;
+  readonly correlation_id: string;
+  readonly proposed_by: ProposedBy;
+  readonly mode: Mode;
+  readonly status: PlanStatus;
+  readonly reasoning: string | null;
+  readonly actions: readonly {
+    readonly action_id: string;
+    readonly capability: string;
+    readonly args: Readonly<Record<string, unknown>>;
+    readonly entity_key: string | null;
+    readonly idempotency_key: string | null;
+    readonly outcome: Outcome | null;
+    readonly receipt_id: string | null;
+  }[];
+  readonly at: string;
+}
+
+/** Newest first; `before` is the `seq` to continue below. */
+export interface ListQuery {
+  readonly limit: number;
+  readonly before?: number;
+  readonly operator?: string;
+}
+
+export type Verification =
+  | {
+      readonly kind: 'proved';
+      readonly rows: number;
+      readonly receipts: number;
+      readonly head: string;
+      readonly open_intents: number;
+    }
+  | { readonly kind: 'tampered'; readonly seq: number; readonly reason: string };
+
+export interface JournalReader {
+  receipts(query: ListQuery): readonly Receipt[];
+  /** Oldest first, from `after` (exclusive), for sync, tail and `receipts ls` in full. */
+  receiptsAfter(after: number, limit: number): readonly Receipt[];
+  receipt(receiptId: string): Receipt | null;
+  /** The receipt with everything that led to it and came after it. */
+  story(receiptId: string): Story | null;
+  plans(query: ListQuery): readonly PlanView[];
+  plan(planId: string): PlanView | null;
+  /** Walks the whole chain: hashes, links, one receipt per action, keys applied once. */
+  verify(): Verification;
+  /** Highest `seq`, 0 when empty. */
+  head(): number;
+}
+
+/** An envelope with its place in the event log. */
+export interface StoredEvent {
+  readonly cursor: number;
+  readonly at: string;
+  readonly envelope: Envelope;
+}
+
+/** The event log, as those who only read see it. */
+export interface EventReader {
+  /** Oldest first, from `after` (exclusive); `type` is a one-segment glob. */
+  eventsAfter(after: number, limit: number, type?: string): readonly StoredEvent[];
+  /** The newest `limit`, oldest first. */
+  eventsLast(limit: number, type?: string): readonly StoredEvent[];
+  event(eventId: string): StoredEvent | null;
+  head(): number;
+}

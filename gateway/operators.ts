@@ -1,0 +1,184 @@
+/** The site's operators: each with its host, its triggers and its mode. */
+import {
+  type Clock,
+  type Envelope,
+  FibricError,
+  type Log,
+  makeEnvelope,
+  messageOf,
+  type Mode,
+  parseDuration,
+} from '@fibric/sdk';
+import type { Bindings } from './bindings.ts';
+import type { OperatorSite, Site } from './config/site.ts';
+import type { Connections } from './connections.ts';
+import type { Ids } from './ids.ts';
+import type { Journal } from './journal/journal.ts';
+import type { Executor } from './kernel.ts';
+import type { Observer } from './observe/observer.ts';
+import type { Description } from './operator-host/wire.ts';
+import { createReasoner } from './reasoner.ts';
+import type { Router } from './router.ts';
+import { createRunner, type Runner, type RunTrace } from './runner.ts';
+import type { Schedule } from './schedule.ts';
+
+export interface OperatorsOptions {
+  readonly site: Site;
+  readonly clock: Clock;
+  readonly ioClock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly bindings: Bindings;
+  readonly connections: Connections;
+  readonly observer: Observer;
+  readonly executor: Executor;
+  readonly router: Router;
+  readonly schedule: Schedule;
+  readonly emit: (envelope: Envelope) => void;
+}
+
+/** An operator of the site, as far as it is known: `description` is null while, or because, it cannot be loaded. */
+export interface SiteOperator {
+  readonly site: OperatorSite;
+  readonly runner: Runner;
+  readonly description: Description | null;
+  readonly problem: string | null;
+  readonly mode: Mode;
+}
+
+export interface Operators {
+  /** Starts every host and asks what it is. An operator that cannot be loaded is logged and shown; the others go on. */
+  load(): Promise<void>;
+  /** From now on events wake them. */
+  start(): void;
+  stop(): Promise<void>;
+  all(): readonly SiteOperator[];
+  runOnce(name: string, who: string): Promise<RunTrace | null>;
+  /** Journaled before it takes effect (execution §2.9). Returns false when there is no operator of that name. */
+  setMode(name: string, mode: Mode, who: string): Promise<boolean>;
+}
+
+class SiteOperators implements Operators {
+  readonly #options: OperatorsOptions;
+  readonly #all = new Map<string, { -readonly [K in keyof SiteOperator]: SiteOperator[K] }>();
+
+  constructor(options: OperatorsOptions) {
+    this.#options = options;
+  }
+
+  async load(): Promise<void> {
+    await Promise.all(this.#options.site.operators.map((operator) => this.#open(operator)));
+  }
+
+  start(): void {
+    for (const { runner, description } of this.#all.values()) if (description) this.#wire(runner, description);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.#all.values()].map(({ runner }) => runner.stop()));
+  }
+
+  all(): readonly SiteOperator[] {
+    return [...this.#all.values()];
+  }
+
+  async runOnce(name: string, who: string): Promise<RunTrace | null> {
+    const found = this.#all.get(name);
+    if (!found) return null;
+    if (found.problem !== null) throw new FibricError('operator_invalid', found.problem);
+    const { site, ids, emit } = this.#options;
+    const event = makeEnvelope(site.identity, {
+      event_id: ids.uuid(),
+      source: 'gateway',
+      event_type: 'operator.asked',
+      payload: { operator: name, who },
+    });
+    emit(event);
+    return found.runner.runOnce(event);
+  }
+
+  async setMode(name: string, mode: Mode, who: string): Promise<boolean> {
+    const found = this.#all.get(name);
+    if (!found) return false;
+    await this.#journalMode(found.site, found.mode, mode, who);
+    found.mode = mode;
+    found.runner.setMode(mode);
+    return true;
+  }
+
+  async #open(operator: OperatorSite): Promise<void> {
+    const known = this.#options.journal.projection.modes.rows.get(operator.uid);
+    // The mode that was decided last: in the journal, unless the site file has been changed since.
+    const decided = known?.site_mode === operator.mode;
+    const mode = decided ? known.mode : operator.mode;
+    const journaled = decided ? null : this.#journalMode(operator, known?.mode ?? 'disabled', mode, 'site file');
+    const { site, clock, ioClock, ids, log, journal, bindings, executor } = this.#options;
+    const runner = createRunner({
+      operator: { ...operator, mode },
+      identity: site.identity,
+      timezone: site.timezone,
+      clock,
+      ioClock,
+      ids,
+      log,
+      sense: (capability, args) => this.#sense(capability, args),
+      bound: (capability) => bindings.bound(capability),
+      reasoner: createReasoner(site.models),
+      initialState: journal.projection.states.rows.get(operator.uid) ?? {},
+      submit: (proposal) => executor.submit(proposal),
+      runFailed: (run) => executor.runFailed(run),
+    });
+    const entry = {
+      site: operator,
+      runner,
+      description: null as Description | null,
+      problem: null as string | null,
+      mode,
+    };
+    this.#all.set(operator.name, entry);
+    const loaded = runner.start().then(
+      (description) => void (entry.description = description),
+      (error: unknown) => {
+        entry.problem = messageOf(error);
+        log.error({ operator: operator.name }, entry.problem);
+      },
+    );
+    await Promise.all([journaled, loaded]);
+  }
+
+  #wire(runner: Runner, description: Description): void {
+    const { router, schedule } = this.#options;
+    const wake = (envelope: Envelope): void => runner.wake(envelope);
+    for (const trigger of description.triggers) {
+      if ('every' in trigger) schedule.every(parseDuration(trigger.every) ?? 0, wake);
+      // An ask reaches its operator by name, through `runOnce`.
+      else if (trigger.on !== 'ask') router.add(trigger.on, wake);
+    }
+  }
+
+  async #journalMode(operator: OperatorSite, from: Mode, to: Mode, who: string): Promise<void> {
+    const { journal } = this.#options;
+    journal.append({
+      type: 'mode/1',
+      operator: operator.name,
+      operator_uid: operator.uid,
+      from,
+      to,
+      site_mode: operator.mode,
+      who,
+    });
+    await journal.durable();
+  }
+
+  async #sense(capability: string, args: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const { site, bindings, observer, connections } = this.#options;
+    const bound = bindings.bound(capability);
+    const answeredWhole = bound.some((id) => site.connections.get(id)?.driver.queries?.includes(capability));
+    return answeredWhole ? connections.query(capability, bound, args) : observer.sense(capability, args);
+  }
+}
+
+export function createOperators(options: OperatorsOptions): Operators {
+  return new SiteOperators(options);
+}

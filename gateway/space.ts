@@ -1,0 +1,153 @@
+/**
+ * What happens as the disk fills up (G-IO-1): telemetry goes first, then admission; never a receipt, never the ability to finish.
+ *
+ * F1 Below 15 % the oldest telemetry goes, a little at a time, and a person is told.
+ * F2 Below 5 % or 64 MiB, or without a reserve, no new plan is admitted; what is under way may end.
+ * F3 A reserve of 32 MiB is given up once when the journal finds the disk full, and made again when there is room.
+ */
+import { open, rename, rm } from 'node:fs/promises';
+import { statfsSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, LIMITS, type Log, messageOf, type Timer } from '@fibric/sdk';
+
+export interface Space {
+  readonly free_bytes: number;
+  readonly total_bytes: number;
+}
+
+export interface SpaceOptions {
+  readonly dir: string;
+  /** Real time. */
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly spaceOf: (dir: string) => Space;
+  /** Gives up about so many bytes of telemetry; returns how many it gave up. */
+  readonly shrink: (bytes: number) => number;
+  /** Size of the reserve. Left out: that of `LIMITS`. */
+  readonly ballastBytes?: number;
+}
+
+export interface SpaceGuard {
+  start(): void;
+  stop(): Promise<void>;
+  /** Why no new plan may be admitted now; null when one may (F2). */
+  refusal(): string | null;
+  /** Gives the reserve up. False when there is none any more (F3). */
+  release(): boolean;
+}
+
+const MIB = 1024 * 1024;
+const CHUNK = new Uint8Array(MIB);
+const BALLAST_FILE = 'ballast';
+
+/** What a process without privileges may still use of the file system of `dir`. */
+export function spaceOf(dir: string): Space {
+  const { bavail, blocks, bsize } = statfsSync(dir);
+  return { free_bytes: bavail * bsize, total_bytes: blocks * bsize };
+}
+
+type Level = 'well' | 'low' | 'out';
+
+function levelOf({ free_bytes, total_bytes }: Space): Level {
+  if (free_bytes < LIMITS.spaceOutBytes || free_bytes < LIMITS.spaceOutShare * total_bytes) return 'out';
+  return free_bytes < LIMITS.spaceLowShare * total_bytes ? 'low' : 'well';
+}
+
+const inWords = ({ free_bytes, total_bytes }: Space): string =>
+  `${Math.floor(free_bytes / MIB)} MiB of ${Math.floor(total_bytes / MIB)} MiB are free`;
+
+class Guard implements SpaceGuard {
+  readonly #options: SpaceOptions;
+  readonly #file: string;
+  #timer: Timer | null = null;
+  #level: Level = 'well';
+  #making: Promise<void> | null = null;
+  /** Why there is no reserve; null while there is one, or it is being made. */
+  #missing: string | null = null;
+
+  constructor(options: SpaceOptions) {
+    this.#options = options;
+    this.#file = join(options.dir, BALLAST_FILE);
+  }
+
+  start(): void {
+    this.#check();
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    await this.#making;
+  }
+
+  refusal(): string | null {
+    if (this.#missing !== null) return this.#missing;
+    const space = this.#options.spaceOf(this.#options.dir);
+    return levelOf(space) === 'out' ? inWords(space) : null;
+  }
+
+  release(): boolean {
+    try {
+      unlinkSync(this.#file);
+    } catch {
+      return false;
+    }
+    this.#missing = 'the disk was full, and the reserve was given up for what is under way';
+    this.#options.log.error(
+      { file: this.#file },
+      `alert: ${this.#missing}; no new plan is admitted until there is room`,
+    );
+    return true;
+  }
+
+  #check(): void {
+    const { clock, dir, spaceOf } = this.#options;
+    const space = spaceOf(dir);
+    const level = levelOf(space);
+    this.#tell(level, space);
+    if (level !== 'well') this.#options.shrink(LIMITS.spaceShrinkBytes);
+    if (level !== 'out') this.#making ??= this.#makeBallast().finally(() => void (this.#making = null));
+    this.#timer = clock.after(LIMITS.spaceCheckMs, () => this.#check());
+  }
+
+  /** Once for each change: a disk that stays full is no news. */
+  #tell(level: Level, { ...space }: Space): void {
+    if (level === this.#level) return;
+    this.#level = level;
+    const { log } = this.#options;
+    const words = inWords(space);
+    if (level === 'well') log.info(space, `disk: ${words}; telemetry is kept and plans are admitted again`);
+    else if (level === 'low') log.warn(space, `alert: disk: ${words}; the oldest telemetry goes`);
+    else log.error(space, `alert: disk: ${words}; no new plan is admitted`);
+  }
+
+  /** Written in full, so that its blocks are really ours, and renamed only then: half a reserve is none. */
+  async #makeBallast(): Promise<void> {
+    const { ballastBytes = LIMITS.ballastBytes, log } = this.#options;
+    const unfinished = `${this.#file}.new`;
+    try {
+      const there = await open(this.#file).catch(() => null);
+      if (there) {
+        await there.close();
+      } else {
+        const file = await open(unfinished, 'w', 0o600);
+        try {
+          for (let left = ballastBytes; left > 0; left -= MIB) await file.write(CHUNK, 0, Math.min(MIB, left));
+          await file.datasync();
+        } finally {
+          await file.close();
+        }
+        await rename(unfinished, this.#file);
+      }
+      this.#missing = null;
+    } catch (error) {
+      await rm(unfinished, { force: true }).catch(() => undefined);
+      const why = `no reserve can be made on the disk: ${messageOf(error)}`;
+      if (this.#missing !== why) log.error({ file: this.#file }, `alert: ${why}; no new plan is admitted`);
+      this.#missing = why;
+    }
+  }
+}
+
+export function createSpaceGuard(options: SpaceOptions): SpaceGuard {
+  return new Guard(options);
+}

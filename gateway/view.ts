@@ -1,0 +1,271 @@
+/** What the local API shows of a running gateway, and asks of it; all that reaches a device goes through the executor. */
+import { type Clock, entityKey, FibricError, isoTime, type Log, type PointRef } from '@fibric/sdk';
+import type {
+  CapabilityView,
+  DeviceView,
+  GatewayView,
+  HeldView,
+  OperatorView,
+  PointView,
+  RunReport,
+} from './api/view.ts';
+import type { Bindings } from './bindings.ts';
+import { forgetJournalFailures } from './boot.ts';
+import type { ClockWatch } from './clock-trust.ts';
+import type { Point, Site } from './config/site.ts';
+import type { Connections } from './connections.ts';
+import type { RunningExecutor } from './executor/executor.ts';
+import type { Hold } from './journal/entries.ts';
+import type { Journal } from './journal/journal.ts';
+import type { EventReader, JournalReader } from './journal/types.ts';
+import type { PointStatus } from './kernel.ts';
+import type { Observer } from './observe/observer.ts';
+import type { Operators, SiteOperator } from './operators.ts';
+import { deliveryOf } from './sync/store.ts';
+import type { Sync } from './sync/sync.ts';
+
+export interface ViewParts {
+  readonly site: Site;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly startedMonoMs: number;
+  readonly clock: Clock;
+  readonly ioClock: Clock;
+  readonly log: Log;
+  readonly watch: ClockWatch;
+  readonly observer: Observer;
+  readonly bindings: Bindings;
+  readonly connections: Connections;
+  readonly operators: Operators;
+  readonly executor: RunningExecutor;
+  readonly journal: Journal;
+  readonly reader: JournalReader;
+  readonly events: EventReader;
+  readonly sync: Sync | null;
+}
+
+const READ_TIMEOUT_MS = 3_000;
+
+export function createView(parts: ViewParts): GatewayView {
+  return {
+    status: () => statusOf(parts),
+    points: () =>
+      parts.site.devices
+        .values()
+        .flatMap((device) => device.points.map((point) => pointView(parts, point)))
+        .toArray(),
+    readPoints: (refs) => readPoints(parts, refs),
+    devices: () => devices(parts),
+    connectors: () => connectors(parts),
+    testConnector: (id) => parts.connections.probe(id),
+    capabilities: () => capabilities(parts),
+    operators: () => parts.operators.all().map((operator) => operatorView(operator)),
+    runOnce: (name, who) => runOnce(parts, name, who),
+    async setMode(name, mode, who) {
+      if (!(await parts.operators.setMode(name, mode, who))) return null;
+      const found = parts.operators.all().find((operator) => operator.site.name === name);
+      return found ? operatorView(found) : null;
+    },
+    leases: () => parts.executor.control.leases(),
+    releaseLease: (id, who) => parts.executor.control.release(id, who),
+    stopAll: (order) => parts.executor.control.stopAll(order),
+    clearStop: (who) => parts.executor.control.clearStop(who),
+    acknowledge: (who) => acknowledge(parts, who),
+    sync: () => parts.sync?.status() ?? null,
+    why(receiptId) {
+      const story = parts.reader.story(receiptId);
+      return story && { ...story, sync: deliveryOf(parts.site.data, story.receipt.seq) };
+    },
+    journal: parts.reader,
+    events: parts.events,
+  };
+}
+
+async function acknowledge({ journal, site, log }: ViewParts, who: string): Promise<readonly HeldView[]> {
+  const held = [...journal.projection.liveHolds.rows].map(([hold, reason]) => ({ hold: hold as Hold, reason }));
+  if (held.length === 0) return [];
+  journal.append({ type: 'acknowledge/1', holds: held.map(({ hold }) => hold), who });
+  await journal.durable();
+  forgetJournalFailures(site.data);
+  log.warn({ who, holds: held.map(({ hold }) => hold) }, 'acknowledged: operators act again');
+  return held;
+}
+
+function notReady({ journal, operators }: ViewParts): readonly string[] {
+  const reasons = operators
+    .all()
+    .flatMap(({ site, problem }) => (problem ? [`operator ${site.name}: ${problem}`] : []));
+  const holds = journal.projection.liveHolds.rows.values().toArray();
+  return journal.failure ? [journal.failure.message, ...holds, ...reasons] : [...holds, ...reasons];
+}
+
+function statusOf(parts: ViewParts): ReturnType<GatewayView['status']> {
+  const { site, version, pid, startedAt, startedMonoMs, clock, ioClock, reader, events } = parts;
+  const reasons = notReady(parts);
+  return {
+    object: 'status',
+    version,
+    site: site.name,
+    identity: site.identity,
+    timezone: site.timezone,
+    site_time: isoTime(clock.wallMs()),
+    simulation: site.simulation && { world: site.simulation.world, speed: site.simulation.speed },
+    site_file: site.file,
+    site_hash: site.hash,
+    data: site.data,
+    pid,
+    started_at: startedAt,
+    uptime_ms: Math.round(ioClock.monoMs() - startedMonoMs),
+    clock: parts.watch.trust(),
+    journal_head: reader.head(),
+    events_head: events.head(),
+    ready: reasons.length === 0,
+    not_ready: reasons,
+    open_actions: parts.executor.busy,
+    leases: [...parts.journal.projection.leases.rows.values()].filter(({ ttl_ms }) => ttl_ms !== null).length,
+    stop: parts.executor.control.stop,
+  };
+}
+
+function shown(point: Point, entity_key: string, status: PointStatus | null, age_ms: number | null): PointView {
+  return {
+    object: 'point',
+    device: point.device,
+    point: point.name,
+    entity_key,
+    value: status?.value ?? null,
+    unit: point.unit,
+    quality: status?.quality ?? 'bad',
+    quality_reason: status?.quality_reason ?? null,
+    provenance: status?.provenance ?? 'live',
+    observed_at: status?.observed_at ?? null,
+    received_at: status?.received_at ?? null,
+    age_ms,
+  };
+}
+
+function pointView({ site, observer, clock }: ViewParts, point: Point): PointView {
+  const status = observer.points.get(point.device, point.name);
+  const device = site.devices.get(point.device);
+  const age = status ? Math.round(clock.monoMs() - status.received_mono_ms) : null;
+  return shown(point, device ? entityKey(device.entity) : '', status, age);
+}
+
+async function readPoints(parts: ViewParts, refs: readonly PointRef[]): Promise<readonly PointView[]> {
+  const points = refs.map((ref) => {
+    const point = parts.site.devices.get(ref.device)?.points.find(({ name }) => name === ref.point);
+    if (!point) throw new FibricError('not_found', `the site has no point ${ref.device}/${ref.point}`);
+    return point;
+  });
+  const readings = await parts.connections.read(refs, READ_TIMEOUT_MS);
+  const received_at = isoTime(parts.clock.wallMs());
+  return points.map((point, i) => {
+    const reading = readings[i];
+    const view = pointView(parts, point);
+    if (!reading) return view;
+    const { value, quality, quality_reason, provenance, observed_at } = reading;
+    return { ...view, value, quality, quality_reason, provenance, observed_at, received_at, age_ms: 0 };
+  });
+}
+
+function devices({ site, observer }: ViewParts): readonly DeviceView[] {
+  return [...site.devices.values()].map((device) => ({
+    object: 'device',
+    id: device.id,
+    connection: device.connection,
+    profile: device.profile,
+    entity_key: entityKey(device.entity),
+    capabilities: [...Object.keys(device.reads), ...device.tools.map((tool) => tool.capability.name)],
+    points: device.points.length,
+    points_not_good: device.points.filter((point) => observer.points.get(device.id, point.name)?.quality !== 'good')
+      .length,
+  }));
+}
+
+function connectors({ site, observer }: ViewParts): ReturnType<GatewayView['connectors']> {
+  return observer.connections().flatMap(({ id, status, detail }) => {
+    const connection = site.connections.get(id);
+    if (!connection) return [];
+    const { host, port } = connection.driver.endpoint(connection.options);
+    return [
+      {
+        object: 'connector' as const,
+        id,
+        protocol: connection.driver.protocol,
+        endpoint: `${host}:${port}`,
+        status: status ?? 'error',
+        detail,
+        devices: connection.devices.length,
+      },
+    ];
+  });
+}
+
+function capabilities({ site, bindings, operators }: ViewParts): readonly CapabilityView[] {
+  const required = operators
+    .all()
+    .flatMap(({ site: { name }, description }) => (description?.requires ?? []).map((c) => [c, name] as const));
+  const names = new Set([...site.bindings.keys(), ...required.map(([capability]) => capability)]);
+  return [...names].sort().map((name) => {
+    const connections = bindings.bound(name);
+    const offering = [...site.devices.values()].filter(
+      (device) =>
+        connections.includes(device.connection) &&
+        (name in device.reads || device.tools.some((t) => t.capability.name === name)),
+    );
+    const effect =
+      offering.flatMap((device) => device.tools.filter((tool) => tool.capability.name === name))[0]?.effect ?? null;
+    return {
+      object: 'capability',
+      capability: name,
+      status: connections.length > 0 ? 'ready' : 'unbound',
+      side_effecting: effect !== null,
+      effect_class: effect,
+      connections,
+      devices: offering.map(({ id }) => id),
+      entities: [...new Set(offering.map(({ entity }) => entityKey(entity)))],
+      operators: required.filter(([capability]) => capability === name).map(([, operator]) => operator),
+    };
+  });
+}
+
+function operatorView({ site, runner, description, problem, mode }: SiteOperator): OperatorView {
+  const { last_run, waiting, dropped, runs, failed } = runner.stats();
+  return {
+    object: 'operator',
+    name: site.name,
+    uid: site.uid,
+    goal: description?.goal ?? '',
+    mode,
+    requires: description?.requires ?? [],
+    triggers: description?.triggers ?? [],
+    policy_hash: site.policy?.hash ?? null,
+    problem,
+    runs,
+    failed,
+    last_run,
+    queued: waiting,
+    dropped,
+  };
+}
+
+async function runOnce({ operators }: ViewParts, name: string, who: string): Promise<RunReport | null> {
+  const trace = await operators.runOnce(name, who);
+  const mode = operators.all().find(({ site }) => site.name === name)?.mode;
+  if (!trace || !mode) return null;
+  const { run_id, sensed, proposed, reasoning, disposition, failed } = trace;
+  return {
+    object: 'run',
+    run_id,
+    operator: name,
+    mode,
+    sensed,
+    plan_id: disposition?.plan_id ?? null,
+    reasoning,
+    proposed,
+    failure: failed ?? disposition?.rejected ?? null,
+    receipts: disposition?.receipts ?? [],
+    awaiting: disposition?.awaiting ?? [],
+  };
+}
