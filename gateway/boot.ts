@@ -102,15 +102,29 @@ interface Opened {
   readonly replaced: string | null;
 }
 
+/**
+ * A journal that reads as broken is read a second time, every page of it, before it is believed: SQLite calls a database malformed as
+ * well when the disk failed to give it a page, and a read that failed once is no reason to part with what is owed.
+ */
+function openTwice(options: BootOptions, thorough: boolean): Journal {
+  try {
+    return openJournal({ ...options, thorough });
+  } catch (error) {
+    noteJournalFailure(options.dataDir, options.ioClock.wallMs());
+    if (!isTampered(error)) throw error;
+    options.log.warn({}, `${error.message}; it is read once more`);
+    return openJournal({ ...options, thorough: true });
+  }
+}
+
+const isTampered = (error: unknown): error is FibricError => error instanceof FibricError && error.code === 'tampered';
+
 function openOrReplace(options: BootOptions, thorough: boolean): Opened {
   const { dataDir, ioClock, log } = options;
   try {
-    return { journal: openJournal({ ...options, thorough }), replaced: null };
+    return { journal: openTwice(options, thorough), replaced: null };
   } catch (error) {
-    if (!(error instanceof FibricError) || error.code !== 'tampered') {
-      noteJournalFailure(dataDir, ioClock.wallMs());
-      throw error;
-    }
+    if (!isTampered(error)) throw error;
     const folder = setAside(dataDir, ioClock.wallMs());
     const replaced = `${error.message}; it was moved to ${join(dataDir, folder)} and a new journal was begun`;
     log.error({}, `alert: ${replaced}`);

@@ -103,7 +103,6 @@ async function underWay(options: StartOptions, show: Show, gateway: GatewayProce
   const client = new GatewayClient(started.url, started.token);
   sayWhereToLook(options, show, started.url);
   const feed = new Feed({ client, timezone: show.timezone, say });
-  await feed.begin();
   const commentary = comment(feed, real, stop.signal, () => gateway.running);
   const died = gateway.exited.then(() => 'died' as const);
   const end = await Promise.race([runToEnd(options, show, client, stop.signal), died]);
@@ -135,9 +134,12 @@ async function runToEnd(
 /** The commentary, until the end. A question that the gateway does not answer is said once. */
 async function comment(feed: Feed, real: Clock, signal: AbortSignal, running: () => boolean): Promise<void> {
   let readingsMs = real.monoMs();
+  let begun = false;
   let complained = false;
   while (!signal.aborted && running()) {
     try {
+      if (!begun) await feed.begin();
+      begun = true;
       await feed.news();
       if (real.monoMs() >= readingsMs) {
         readingsMs = real.monoMs() + READINGS_EVERY_MS;
