@@ -154,8 +154,8 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'operators mode',
     args: '<name> <mode>',
-    summary: 'set a mode: disabled, propose_only, shadow, live_limited or live',
-    options: reading,
+    summary: 'set a mode: disabled, propose_only, shadow, live_limited or live; up only with a name and a reason',
+    options: ['as', 'reason', 'data', 'json'],
     run: async (call) => (await import('./verbs/operators.ts')).mode(call),
   },
   {

@@ -42,6 +42,7 @@ import { doubtsOf, type Mirror, openMirror } from './journal/obligations.ts';
 import { openJournalReader } from './journal/reader.ts';
 import { localTimeIn } from './local-time.ts';
 import { createObserver } from './observe/observer.ts';
+import { createModes } from './modes.ts';
 import { createOperators } from './operators.ts';
 import { createRouter } from './router.ts';
 import { createSchedule } from './schedule.ts';
@@ -231,7 +232,8 @@ async function startKernel(
   hear = (envelope) => heardBy(executor.control, envelope);
   closings.push(['executor', () => executor.stop()]);
   const schedule = createSchedule({ identity: site.identity, clock, ids, emit });
-  const shared = { site, clock, ioClock, watch, ids, log, journal, bindings, connections, observer, executor };
+  const modes = createModes({ journal, operators: site.operators, log });
+  const shared = { site, clock, ioClock, watch, modes, ids, log, journal, bindings, connections, observer, executor };
   const operators = createOperators({ ...shared, router, schedule, emit });
   closings.push(['operators', () => operators.stop()]);
   async function startDevices(): Promise<void> {

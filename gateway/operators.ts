@@ -1,20 +1,12 @@
 /** The site's operators: each with its host, its triggers and its mode. */
-import {
-  type Clock,
-  type Envelope,
-  FibricError,
-  type Log,
-  makeEnvelope,
-  messageOf,
-  type Mode,
-  parseDuration,
-} from '@fibric/sdk';
+import { type Clock, type Envelope, FibricError, type Log, makeEnvelope, messageOf, parseDuration } from '@fibric/sdk';
 import type { Bindings } from './bindings.ts';
 import type { OperatorSite, Site } from './config/site.ts';
 import type { Connections } from './connections.ts';
 import type { Ids } from './ids.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Executor } from './kernel.ts';
+import type { Modes } from './modes.ts';
 import type { Observer } from './observe/observer.ts';
 import type { Description } from './operator-host/wire.ts';
 import { createReasoner } from './reasoner.ts';
@@ -33,6 +25,7 @@ export interface OperatorsOptions {
   readonly connections: Connections;
   readonly observer: Observer;
   readonly executor: Executor;
+  readonly modes: Modes;
   readonly router: Router;
   readonly schedule: Schedule;
   readonly emit: (envelope: Envelope) => void;
@@ -44,7 +37,6 @@ export interface SiteOperator {
   readonly runner: Runner;
   readonly description: Description | null;
   readonly problem: string | null;
-  readonly mode: Mode;
 }
 
 export interface Operators {
@@ -55,8 +47,6 @@ export interface Operators {
   stop(): Promise<void>;
   all(): readonly SiteOperator[];
   runOnce(name: string, who: string): Promise<RunTrace | null>;
-  /** Journaled before it takes effect (execution §2.9). Returns false when there is no operator of that name. */
-  setMode(name: string, mode: Mode, who: string): Promise<boolean>;
 }
 
 class SiteOperators implements Operators {
@@ -98,24 +88,11 @@ class SiteOperators implements Operators {
     return found.runner.runOnce(event);
   }
 
-  async setMode(name: string, mode: Mode, who: string): Promise<boolean> {
-    const found = this.#all.get(name);
-    if (!found) return false;
-    await this.#journalMode(found.site, found.mode, mode, who);
-    found.mode = mode;
-    found.runner.setMode(mode);
-    return true;
-  }
-
   async #open(operator: OperatorSite): Promise<void> {
-    const known = this.#options.journal.projection.modes.rows.get(operator.uid);
-    // The mode that was decided last: in the journal, unless the site file has been changed since.
-    const decided = known?.site_mode === operator.mode;
-    const mode = decided ? known.mode : operator.mode;
-    const journaled = decided ? null : this.#journalMode(operator, known?.mode ?? 'disabled', mode, 'site file');
-    const { site, clock, ioClock, ids, log, journal, bindings, executor } = this.#options;
+    const { site, clock, ioClock, ids, log, journal, bindings, executor, modes } = this.#options;
+    const begun = modes.begin(operator);
     const runner = createRunner({
-      operator: { ...operator, mode },
+      operator,
       identity: site.identity,
       timezone: site.timezone,
       clock,
@@ -124,6 +101,7 @@ class SiteOperators implements Operators {
       log,
       sense: (capability, args) => this.#sense(capability, args),
       bound: (capability) => bindings.bound(capability),
+      mode: () => modes.of(operator),
       reasoner: createReasoner(site.models),
       initialState: journal.projection.states.rows.get(operator.uid) ?? {},
       submit: (proposal) => executor.submit(proposal),
@@ -134,7 +112,6 @@ class SiteOperators implements Operators {
       runner,
       description: null as Description | null,
       problem: null as string | null,
-      mode,
     };
     this.#all.set(operator.name, entry);
     const loaded = runner.start().then(
@@ -144,7 +121,7 @@ class SiteOperators implements Operators {
         log.error({ operator: operator.name }, entry.problem);
       },
     );
-    await Promise.all([journaled, loaded]);
+    await Promise.all([begun, loaded]);
   }
 
   #wire(runner: Runner, description: Description): void {
@@ -155,20 +132,6 @@ class SiteOperators implements Operators {
       // An ask reaches its operator by name, through `runOnce`.
       else if (trigger.on !== 'ask') router.add(trigger.on, wake);
     }
-  }
-
-  async #journalMode(operator: OperatorSite, from: Mode, to: Mode, who: string): Promise<void> {
-    const { journal } = this.#options;
-    journal.append({
-      type: 'mode/1',
-      operator: operator.name,
-      operator_uid: operator.uid,
-      from,
-      to,
-      site_mode: operator.mode,
-      who,
-    });
-    await journal.durable();
   }
 
   async #sense(capability: string, args: Readonly<Record<string, unknown>>): Promise<unknown> {

@@ -1,4 +1,4 @@
-import { type Envelope, type ExecutionPlan, LIMITS, type Receipt } from '@fibric/sdk';
+import { type Envelope, type ExecutionPlan, LIMITS, type Mode, type Receipt } from '@fibric/sdk';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Disposition, FailedRun, Proposal } from './kernel.ts';
 import {
@@ -37,6 +37,7 @@ function bench(source: string, deps: Partial<RunnerDeps> = {}, name = 'probe'): 
     log: keptLog(),
     sense: async () => ({ at: '', entities: [{}, {}, {}] }),
     bound: () => ['field'],
+    mode: () => 'live',
     reasoner: rulesReasoner(),
     initialState: {},
     runFailed: async (run) => void failures.push(run),
@@ -207,10 +208,10 @@ describe('the queue', () => {
   });
 
   test('nothing is woken in mode disabled, and what is proposed carries the mode of its moment', async () => {
-    const { runner, submitted } = await started(ECHO);
-    runner.setMode('disabled');
+    let mode: Mode = 'disabled';
+    const { runner, submitted } = await started(ECHO, { mode: () => mode });
     runner.wake(numbered(1));
-    runner.setMode('propose_only');
+    mode = 'propose_only';
     runner.wake(numbered(2));
     await until(() => submitted.length === 1, 'the second');
     expect(submitted[0]).toMatchObject({ mode: 'propose_only', plan: { reasoning: '2' } });

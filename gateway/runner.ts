@@ -40,6 +40,8 @@ export interface RunnerDeps {
   readonly sense: (capability: string, args: State) => Promise<unknown>;
   /** Connection ids of a capability. */
   readonly bound: (capability: string) => readonly string[];
+  /** The mode of the moment. */
+  readonly mode: () => Mode;
   readonly reasoner: Reasoner;
   /** What was committed last. */
   readonly initialState: State;
@@ -87,7 +89,6 @@ export interface Runner {
   wake(envelope: Envelope): void;
   /** A run at once, ahead of those that wait. Rejects only when the journal cannot be written. */
   runOnce(envelope: Envelope): Promise<RunTrace>;
-  setMode(mode: Mode): void;
   stats(): RunnerStats;
 }
 
@@ -105,7 +106,6 @@ class OperatorRunner implements Runner {
   readonly #queue: Envelope[] = [];
   #requires: readonly string[] = [];
   #reasoning: Reasoning = { kind: 'unresolved', problem: 'not started' };
-  #mode: Mode;
   #state: State;
   #inFlight = 0;
   /** A tick is queued or at work; the one that came meanwhile waits here. */
@@ -117,7 +117,6 @@ class OperatorRunner implements Runner {
 
   constructor(deps: RunnerDeps) {
     this.#deps = deps;
-    this.#mode = deps.operator.mode;
     this.#state = deps.initialState;
     this.#localTime = new Intl.DateTimeFormat('sv-SE', {
       timeZone: deps.timezone,
@@ -155,7 +154,7 @@ class OperatorRunner implements Runner {
   }
 
   wake(envelope: Envelope): void {
-    if (this.#stopped || this.#mode === 'disabled') return;
+    if (this.#stopped || this.#deps.mode() === 'disabled') return;
     if (isTick(envelope)) {
       if (this.#ticking) {
         this.#nextTick = envelope;
@@ -170,10 +169,6 @@ class OperatorRunner implements Runner {
 
   runOnce(envelope: Envelope): Promise<RunTrace> {
     return this.#run(envelope);
-  }
-
-  setMode(mode: Mode): void {
-    this.#mode = mode;
   }
 
   stats(): RunnerStats {
@@ -274,7 +269,7 @@ class OperatorRunner implements Runner {
       run_id,
       operator: { name, uid, version: VERSION },
       requires: this.#requires,
-      mode: this.#mode,
+      mode: this.#deps.mode(),
       event,
       // No model reasons here: what an operator proposes comes from its code and its rules.
       proposed_by: 'rules',

@@ -19,6 +19,7 @@ import type { Hold } from './journal/entries.ts';
 import type { Journal } from './journal/journal.ts';
 import type { EventReader, JournalReader } from './journal/types.ts';
 import type { PointStatus } from './kernel.ts';
+import type { Modes } from './modes.ts';
 import type { Observer } from './observe/observer.ts';
 import type { Operators, SiteOperator } from './operators.ts';
 import { deliveryOf } from './sync/store.ts';
@@ -38,6 +39,7 @@ export interface ViewParts {
   readonly bindings: Bindings;
   readonly connections: Connections;
   readonly operators: Operators;
+  readonly modes: Modes;
   readonly executor: RunningExecutor;
   readonly journal: Journal;
   readonly reader: JournalReader;
@@ -60,12 +62,12 @@ export function createView(parts: ViewParts): GatewayView {
     connectors: () => connectors(parts),
     testConnector: (id) => parts.connections.probe(id),
     capabilities: () => capabilities(parts),
-    operators: () => parts.operators.all().map((operator) => operatorView(operator)),
+    operators: () => parts.operators.all().map((operator) => operatorView(parts, operator)),
     runOnce: (name, who) => runOnce(parts, name, who),
-    async setMode(name, mode, who) {
-      if (!(await parts.operators.setMode(name, mode, who))) return null;
+    async setMode(name, mode, order) {
+      if (!(await parts.modes.set(name, mode, order))) return null;
       const found = parts.operators.all().find((operator) => operator.site.name === name);
-      return found ? operatorView(found) : null;
+      return found ? operatorView(parts, found) : null;
     },
     leases: () => parts.executor.control.leases(),
     releaseLease: (id, who) => parts.executor.control.release(id, who),
@@ -230,14 +232,14 @@ function capabilities({ site, bindings, operators }: ViewParts): readonly Capabi
   });
 }
 
-function operatorView({ site, runner, description, problem, mode }: SiteOperator): OperatorView {
+function operatorView({ modes }: ViewParts, { site, runner, description, problem }: SiteOperator): OperatorView {
   const { last_run, waiting, dropped, runs, failed } = runner.stats();
   return {
     object: 'operator',
     name: site.name,
     uid: site.uid,
     goal: description?.goal ?? '',
-    mode,
+    mode: modes.of(site),
     requires: description?.requires ?? [],
     triggers: description?.triggers ?? [],
     policy_hash: site.policy?.hash ?? null,
@@ -250,16 +252,16 @@ function operatorView({ site, runner, description, problem, mode }: SiteOperator
   };
 }
 
-async function runOnce({ operators }: ViewParts, name: string, who: string): Promise<RunReport | null> {
+async function runOnce({ operators, modes }: ViewParts, name: string, who: string): Promise<RunReport | null> {
   const trace = await operators.runOnce(name, who);
-  const mode = operators.all().find(({ site }) => site.name === name)?.mode;
-  if (!trace || !mode) return null;
+  const operator = operators.all().find(({ site }) => site.name === name)?.site;
+  if (!trace || !operator) return null;
   const { run_id, sensed, proposed, reasoning, disposition, failed } = trace;
   return {
     object: 'run',
     run_id,
     operator: name,
-    mode,
+    mode: modes.of(operator),
     sensed,
     plan_id: disposition?.plan_id ?? null,
     reasoning,

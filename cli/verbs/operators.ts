@@ -32,7 +32,11 @@ export async function mode(call: Call): Promise<ExitCode> {
     throw new FibricError('invalid_parameter', `'${wanted}' is not a mode: ${MODES.join(', ')}`);
   }
   const client = await connect(call);
-  const operator = await client.post<OperatorView>(`/v1/operators/${encodeURIComponent(name)}/mode`, { mode: wanted });
+  const operator = await client.post<OperatorView>(`/v1/operators/${encodeURIComponent(name)}/mode`, {
+    mode: wanted,
+    who: call.options.as,
+    reason: call.options.reason,
+  });
   if (call.options.json) document(call.io, operator);
   else call.io.out(`${operator.name} is ${state(call.io, operator.mode)}`);
   return EXIT.done;

@@ -257,10 +257,10 @@ export function fakeGateway(): FakeGateway {
             receipts: view.nextReceipts,
             awaiting: [],
           },
-    setMode: async (name, wanted, who) => {
+    setMode: async (name, wanted, { who, reason }) => {
       if (name !== OPERATOR.name) return null;
       mode = wanted;
-      view.modeChanges.push(`${who} ${name} ${wanted}`);
+      view.modeChanges.push([who, name, wanted, ...(reason === null ? [] : [reason])].join(' '));
       return { ...OPERATOR, mode };
     },
     control,

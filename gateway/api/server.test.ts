@@ -310,7 +310,10 @@ describe('the routes', () => {
     expect((await post('/v1/operators/comfort/run')).body).toMatchObject({ object: 'run', run_id: 'run_7' });
     expect((await post('/v1/operators/nobody/run')).status).toBe(404);
     expect((await post('/v1/operators/comfort/mode', { mode: 'shadow' })).body.mode).toBe('shadow');
-    expect(view.modeChanges).toEqual(['person:local comfort shadow']);
+    await post('/v1/operators/comfort/mode', { mode: 'live', who: 'anna', reason: 'two weeks in shadow' });
+    expect(view.modeChanges).toEqual(['person:local comfort shadow', 'anna comfort live two weeks in shadow']);
+    // Nobody takes the name that stands for whoever holds the token.
+    expect((await post('/v1/operators/comfort/mode', { mode: 'live', who: 'person:local' })).status).toBe(400);
   });
 
   test('leases are listed, and one is released in the name of a person', async () => {

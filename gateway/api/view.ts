@@ -25,6 +25,7 @@ import type { ClockTrust } from '../clock-trust.ts';
 import type { Hold } from '../journal/entries.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader } from '../journal/types.ts';
+import type { ModeOrder } from '../modes.ts';
 import type { Delivery } from '../sync/store.ts';
 import type { SyncStatus } from '../sync/sync.ts';
 
@@ -179,8 +180,8 @@ export interface GatewayView {
   operators(): readonly OperatorView[];
   /** Runs an operator once and waits for its receipts; null when there is none of that name. */
   runOnce(name: string, who: string): Promise<RunReport | null>;
-  /** Changes a mode and records who did it; null when there is no operator of that name. */
-  setMode(name: string, mode: Mode, who: string): Promise<OperatorView | null>;
+  /** Changes a mode and records who did it and why; null when there is no operator of that name. Up only for a person with a reason. */
+  setMode(name: string, mode: Mode, order: ModeOrder): Promise<OperatorView | null>;
   /** Leases, and values set by hand that are left alone. */
   leases(): readonly LeaseView[];
   /** Null: there is none of that id. Throws `conflict` while a stop forbids it. */

@@ -21,7 +21,7 @@ import { grantOf, leaseRefusal, ungrantable } from './lease.ts';
 import { heldBack, overridden, type OverrideDeps } from './override.ts';
 import { renewal, renewedInPlace } from './renew.ts';
 import { stopEnding, stopped } from './stop.ts';
-import { heldBack as heldOff } from './holds.ts';
+import { heldBack as heldOff, modeNow } from './holds.ts';
 import { startStopwatch } from './stopwatch.ts';
 
 export interface DisposeDeps extends ConcludeDeps, OverrideDeps {
@@ -135,8 +135,8 @@ async function evaluateKnown(deps: DisposeDeps, job: Job): Promise<Ending | null
   }
   const stop = stopped(projection);
   if (stop) return stopEnding(stop);
-  const off = heldOff(job.origin.mode, projection);
-  if (off) return refuse('blocked', 'box', 'live_off', off);
+  const off = heldOff(job.origin, projection, false);
+  if (off) return refuse('blocked', 'box', off.reason_code, off.reason);
   return heldBack(deps, job, nowMs) ?? leaseRefusal(projection, deps.elapsed, job);
 }
 
@@ -199,8 +199,9 @@ function movedEnding({ before, verdict }: { before: Before; verdict: Verdict }, 
 }
 
 /** Disposes of one action. Resolves with its receipt once that is durable, or with null when the gateway stops first. */
-export async function dispose(deps: DisposeDeps, job: Job): Promise<Disposed> {
-  const hold = await deps.lanes.acquire(lanesOfJob(job));
+export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed> {
+  const hold = await deps.lanes.acquire(lanesOfJob(queued));
+  const job = { ...queued, origin: { ...queued.origin, mode: modeNow(queued.origin, deps.journal.projection) } };
   if (hold.kind === 'full') {
     return deps.end(job, {
       outcome: 'refused_busy',
@@ -212,7 +213,7 @@ export async function dispose(deps: DisposeDeps, job: Job): Promise<Disposed> {
   if (hold.kind === 'withdrawn') {
     const stop = stopped(deps.journal.projection);
     if (stop) return deps.end(job, stopEnding(stop));
-    return dispose(deps, job);
+    return dispose(deps, queued);
   }
   if (hold.kind === 'timeout') {
     return deps.end(job, {

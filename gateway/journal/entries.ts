@@ -168,7 +168,9 @@ export interface ModeEntry {
   readonly to: Mode;
   /** What the site file says: a later change there is a new decision, an old one does not undo this. */
   readonly site_mode: Mode;
+  /** A person, `site file`, or `gateway` where it lowered a mode by itself. */
   readonly who: string;
+  readonly reason: string | null;
 }
 
 /** The software stop: while it is on, nothing is sent but, if it says so, releases. Outlives the process. */

@@ -24,7 +24,7 @@ async function folder(fill: (journal: Journal) => void = () => undefined): Promi
   journal.append({ ...planOf(plan_id, [open]), state: { seen: 1 } });
   journal.append(intentOf(open, 1));
   const modes = { from: 'live', to: 'shadow', site_mode: 'live' } as const;
-  journal.append({ type: 'mode/1', operator: 'comfort', operator_uid: 'comfort', ...modes, who: 'cli' });
+  journal.append({ type: 'mode/1', operator: 'comfort', operator_uid: 'comfort', ...modes, who: 'cli', reason: null });
   fill(journal);
   await journal.durable();
   journal.close();

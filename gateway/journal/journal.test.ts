@@ -178,6 +178,7 @@ describe('the journal', () => {
       to: 'shadow',
       site_mode: 'live',
       who: 'cli',
+      reason: null,
     });
     await journal.durable();
     const db = new Database(join(dir, 'journal.db'), { readonly: true });

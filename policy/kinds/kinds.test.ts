@@ -61,6 +61,13 @@ describe('quantity: max_per_run', () => {
       'max_per_run: this run already has 5 of hvac.setpoint, at most 5 allowed (a quarter of 20, the operator is live_limited)',
     );
   });
+
+  it('is at least one for a live_limited operator, where it lets anything through at all (§2.9)', () => {
+    const limited = (admitted_in_run: number): Facts => facts({ mode: 'live_limited', admitted_in_run });
+    expect(ask('quantity: { max_per_run: 3 }', limited(0))).toBe('ok');
+    expect(ask('quantity: { max_per_run: 3 }', limited(1))).toContain('max_per_run');
+    expect(ask('quantity: { max_per_run: 0 }', limited(0))).toContain('max_per_run');
+  });
 });
 
 describe('range', () => {

@@ -26,7 +26,7 @@ export const schema = z
   });
 type Quantity = z.output<typeof schema>;
 
-/** §2.9: a `live_limited` operator has a quarter of every cap. */
+/** §2.9: a `live_limited` operator has a quarter of every cap, and of a cap that lets anything through at least one. */
 const LIMITED_SHARE = 0.25;
 const DAY_MS = 86_400_000;
 
@@ -38,7 +38,7 @@ export function check(quantity: Quantity, facts: Facts): Answer {
 function capOf(max: number, { mode }: Facts): { readonly cap: number; readonly share: string } {
   if (mode !== 'live_limited') return { cap: max, share: '' };
   const share = ` (a quarter of ${max}, the operator is live_limited)`;
-  return { cap: Math.floor(max * LIMITED_SHARE), share };
+  return { cap: Math.min(max, Math.max(1, Math.floor(max * LIMITED_SHARE))), share };
 }
 
 function perRun({ max_per_run }: Quantity, facts: Facts): Answer {

@@ -140,7 +140,7 @@ function value(rule: OracleRule, { action }: Facts): Said {
 }
 
 function cap(max: number, facts: Facts): number {
-  return facts.mode === 'live_limited' ? Math.floor(max / 4) : max;
+  return facts.mode === 'live_limited' ? (max === 0 ? 0 : Math.floor(max / 4) || 1) : max;
 }
 
 function inRange(range: OracleRange, { action, writes, current }: Facts): Said {

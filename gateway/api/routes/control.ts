@@ -1,21 +1,16 @@
 /** Leases and the software stop. What is done here is done in the name of a person. */
-import { FibricError, LIMITS } from '@fibric/sdk';
+import { FibricError } from '@fibric/sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { pageInMemory, pageShape } from '../pages.ts';
+import { reason, who } from '../person.ts';
 import type { GatewayView } from '../view.ts';
 
 const page = z.strictObject(pageShape);
-const who = z
-  .string({ error: 'expected the name of a person' })
-  .trim()
-  .min(1)
-  .max(LIMITS.nameChars)
-  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._@+'-]*$/u, 'expected the name of a person');
 const inName = z.strictObject({ who });
 const stopBody = z.strictObject({
   who,
-  reason: z.string().trim().min(1).max(LIMITS.reasonChars).optional(),
+  reason: reason.optional(),
   release: z.boolean().default(false),
 });
 

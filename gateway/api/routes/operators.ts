@@ -2,15 +2,18 @@
 import { FibricError, MODES } from '@fibric/sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { NOBODY } from '../../modes.ts';
 import { pageInMemory, pageShape } from '../pages.ts';
+import { reason, who } from '../person.ts';
 import type { GatewayView } from '../view.ts';
 
 const page = z.strictObject(pageShape);
-const modeBody = z.strictObject({ mode: z.enum(MODES) });
+const modeBody = z.strictObject({
+  mode: z.enum(MODES),
+  who: who.default(NOBODY),
+  reason: reason.nullable().default(null),
+});
 type ByName = { Params: { name: string } };
-
-/** Who stands behind the one token that there is. */
-const WHO = 'person:local';
 
 export function operatorRoutes(app: FastifyInstance, view: GatewayView): void {
   app.get('/v1/operators', async (request) =>
@@ -18,12 +21,12 @@ export function operatorRoutes(app: FastifyInstance, view: GatewayView): void {
   );
 
   app.post<ByName>('/v1/operators/:name/run', async (request) =>
-    found(await view.runOnce(request.params.name, WHO), request.params.name),
+    found(await view.runOnce(request.params.name, NOBODY), request.params.name),
   );
 
   app.post<ByName>('/v1/operators/:name/mode', async (request) => {
-    const { mode } = modeBody.parse(request.body);
-    return found(await view.setMode(request.params.name, mode, WHO), request.params.name);
+    const { mode, ...order } = modeBody.parse(request.body);
+    return found(await view.setMode(request.params.name, mode, order), request.params.name);
   });
 }
 

@@ -2,6 +2,7 @@
 import { FibricError } from '@fibric/sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { NOBODY } from '../../modes.ts';
 import { pageInMemory, pageShape } from '../pages.ts';
 import type { GatewayView, PointView } from '../view.ts';
 
@@ -12,9 +13,6 @@ const refs = z.strictObject({
     .min(1)
     .max(100),
 });
-
-/** Who stands behind the one token that there is. */
-const WHO = 'person:local';
 
 /** `device/point`, as the CLI names a point. */
 const pointKey = (point: { readonly device: string; readonly point: string }): string =>
@@ -32,7 +30,7 @@ export function siteRoutes(app: FastifyInstance, view: GatewayView): void {
   app.get('/v1/status', async () => view.status());
 
   app.post('/v1/acknowledge', async () => {
-    const data = await view.acknowledge(WHO);
+    const data = await view.acknowledge(NOBODY);
     return { object: 'list', data, has_more: false, next_cursor: null };
   });
 
