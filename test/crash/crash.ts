@@ -32,20 +32,29 @@ class Witness {
   }
 }
 
+/** Two registers, the high one first: ten thousand cycles ask for more than 16 bits can tell apart. */
+const long = (high: number, low: number): number => high * 0x10000 + low;
+
 function rigs(witness: Witness) {
   const units = Array.from(
     { length: RIGS },
-    (_, i) => new ModbusUnit({ id: i + 1, input: { 0: 0, 10: 0 }, holding: { 0: 0, 10: 0 }, coil: { 0: 0 } }),
+    (_, i) =>
+      new ModbusUnit({
+        id: i + 1,
+        input: { 0: 0, 1: 0, 10: 0 },
+        holding: { 0: 0, 1: 0, 10: 0, 11: 0 },
+        coil: { 0: 0 },
+      }),
   );
   const server = createModbusServer({
     world: null,
     units,
     clock: systemClock(),
     onWrite(unit, table, address, values) {
-      const value = values[0] ?? 0;
-      if (table === 'holding' && address === 0) witness.count(witness.levels, `rig-${unit.id}:${value}`);
-      if (table !== 'coil' || value !== 1) return;
-      const ticket = unit.get('holding', 10);
+      const [high = 0, low = 0] = values;
+      if (table === 'holding' && address === 0) witness.count(witness.levels, `rig-${unit.id}:${long(high, low)}`);
+      if (table !== 'coil' || high !== 1) return;
+      const ticket = long(unit.get('holding', 10) ?? 0, unit.get('holding', 11) ?? 0);
       witness.count(witness.fired, `rig-${unit.id}:${ticket}`);
       unit.set('input', 10, ((unit.get('input', 10) ?? 0) + 1) & 0xffff);
       unit.set('coil', 0, 0);
@@ -214,10 +223,14 @@ async function run(cycles: number, seed: number): Promise<Report> {
   const { units, server } = rigs(witness);
   const { port } = await server.start();
   const site = siteFile(dir, port);
-  let demand = 0;
+  // From here on both registers are in use soon.
+  let demand = 65_000;
   const pace = setInterval(() => {
-    demand = (demand % 65_000) + 1;
-    for (const unit of units) unit.set('input', 0, demand);
+    demand++;
+    for (const unit of units) {
+      unit.set('input', 0, demand >>> 16);
+      unit.set('input', 1, demand & 0xffff);
+    }
   }, DEMAND_EVERY_MS);
   const random = seeded(seed);
   try {
