@@ -52,7 +52,7 @@ function checkDevices(site: CheckedSite): readonly Finding[] {
       const message = `the profile '${profile.name}' is for ${profile.driver.protocol}, but '${device.connection}' is ${driver.protocol}`;
       return [source.at(path, message)];
     }
-    return checkKinds(source, device, profile);
+    return [...checkKinds(source, device, profile), ...checkIdentity(source, device, profile)];
   });
 }
 
@@ -67,6 +67,19 @@ function checkKinds(source: Source, device: DeviceOutline, profile: Profile): re
       source.at(
         ['devices', device.index, 'entity'],
         `its profile offers '${name}', which acts on a ${wanted}, not on a ${kind}`,
+      ),
+    );
+}
+
+/** A device is asked who it is on points that it has, and that can be read. */
+function checkIdentity(source: Source, device: DeviceOutline, { points }: Profile): readonly Finding[] {
+  const readable = points.filter(({ access }) => access !== 'write').map(({ name }) => name);
+  return device.identity
+    .filter((point) => !readable.includes(point))
+    .map((point) =>
+      source.atKey(
+        ['devices', device.index, 'identity', point],
+        `its profile has no readable point '${point}'${didYouMean(point, readable)}`,
       ),
     );
 }

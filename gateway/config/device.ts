@@ -1,5 +1,5 @@
 /** A profile put on a device of the site: points with their events and limits, tools with the outputs behind them. */
-import type { DriverModule, Entity } from '@fibric/sdk';
+import type { DriverModule, Entity, PointState } from '@fibric/sdk';
 import type { Profile, ProfilePoint, ProfileTool } from './profile.ts';
 import type { Device, DeviceTool, Point } from './site.ts';
 
@@ -10,6 +10,8 @@ export interface DevicePlace {
   /** Parsed by the driver's `connection` and `device` schemas. */
   readonly connectionOptions: unknown;
   readonly options: unknown;
+  /** What this one device says of itself, beside what its profile says. */
+  readonly identity: readonly PointState[];
   /** Site time over real time. */
   readonly speed: number;
 }
@@ -29,6 +31,7 @@ export function buildDevice(place: DevicePlace, profile: Profile): Device {
     entity,
     spec: { id, options, points },
     points,
+    identity: [...new Map([...profile.identity, ...place.identity].map((state) => [state.point, state])).values()],
     reads: profile.reads,
     tools: profile.tools.map((tool) => toolOn(place, tool, points, profile.driver)),
   };

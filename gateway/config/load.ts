@@ -14,7 +14,7 @@ import { buildDevice } from './device.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { type LoadedOperator, loadOperators } from './operators.ts';
 import { type Outline, outlineOf } from './outline.ts';
-import { type LoadedProfile, loadProfile } from './profile.ts';
+import { type LoadedProfile, loadProfile, statesOf } from './profile.ts';
 import type { Connection, Device, OperatorSite, Site } from './site.ts';
 import { driverOf, type SiteFile, siteSchema } from './site-schema.ts';
 import { readSource, type Source } from './source.ts';
@@ -169,11 +169,12 @@ function deviceOf(
   file: SiteFile,
   parts: Parts,
 ): Device {
-  const { id, connection, profile, entity, ...options } = entry;
+  const { id, connection, profile, entity, identity = {}, ...options } = entry;
   const loaded = parts.profiles.get(profile);
   if (loaded?.kind !== 'ok') throw new Error(`the device ${id} passed without its profile`);
   const speed = file.simulation?.speed ?? 1;
-  return buildDevice({ id, connection, entity, connectionOptions, options, speed }, loaded.profile);
+  const place = { id, connection, entity, identity: statesOf(identity), connectionOptions, options, speed };
+  return buildDevice(place, loaded.profile);
 }
 
 function buildOperator(name: string, entry: SiteFile['operators'][string], parts: Parts): OperatorSite {

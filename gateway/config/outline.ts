@@ -8,6 +8,8 @@ export interface DeviceOutline {
   readonly connection: string | null;
   readonly profile: string | null;
   readonly entity: string | null;
+  /** Points that are to say which device this is. */
+  readonly identity: readonly string[];
 }
 
 export interface Outline {
@@ -36,8 +38,15 @@ export function outlineOf(root: unknown): Outline {
 }
 
 function device(entry: Readonly<Record<string, unknown>>, index: number): DeviceOutline {
-  const { id, connection, profile, entity } = entry;
-  return { index, id: text(id), connection: text(connection), profile: text(profile), entity: text(entity) };
+  const { id, connection, profile, entity, identity } = entry;
+  return {
+    index,
+    id: text(id),
+    connection: text(connection),
+    profile: text(profile),
+    entity: text(entity),
+    identity: Object.keys(record(identity)),
+  };
 }
 
 function operator({ path, policy }: Readonly<Record<string, unknown>>): {

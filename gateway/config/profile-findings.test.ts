@@ -45,6 +45,11 @@ describe('what is wrong with a profile', () => {
       ["fan-coil-unit.yaml:3:7 poll: expected a duration such as 250ms, 5s, 15m, 4h or 2d, got '5 s'"],
     ],
     [
+      'an identity on a point that is not there',
+      fcu('reads:', 'identity: { modle: 3 }\nreads:'),
+      ["fan-coil-unit.yaml:8:20 identity.modle: there is no point 'modle'; did you mean 'mode'?"],
+    ],
+    [
       'an unknown read capability',
       fcu('climate.read', 'climat.read'),
       [

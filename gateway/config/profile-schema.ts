@@ -63,6 +63,9 @@ const tool = z.strictObject({
   value: z.string().optional(),
 });
 
+/** What a device says of itself when it is the one that this file is about: point → value. */
+export const identityOf = z.record(pointName, scalar);
+
 const capability = z.string().regex(CAPABILITY_PATTERN, 'expected noun.verb, such as hvac.setpoint');
 
 const FIXED = {
@@ -71,6 +74,7 @@ const FIXED = {
   description: z.string().min(1).max(500),
   poll: duration.optional(),
   stale_after: POINT_KEYS.stale_after,
+  identity: identityOf.default({}),
   reads: z.record(capability, z.array(pointName).min(1)).default({}),
   tools: z.record(capability, tool).default({}),
 };

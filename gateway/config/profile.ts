@@ -1,7 +1,15 @@
 /** Device profiles: read, checked against their driver and in themselves, ready to be put on a device. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { CAPABILITIES, type Capability, type DriverModule, type EffectClass, LIMITS, type Unit } from '@fibric/sdk';
+import {
+  CAPABILITIES,
+  type Capability,
+  type DriverModule,
+  type EffectClass,
+  LIMITS,
+  type PointState,
+  type Unit,
+} from '@fibric/sdk';
 import { didYouMean, type Finding } from '@fibric/policy';
 import { argumentsOf, ownCapability } from './capability.ts';
 import { OUR_POINT_KEYS, type PointEntry, type ProfileFile, profileSchema, type ToolEntry } from './profile-schema.ts';
@@ -35,6 +43,8 @@ export interface Profile {
   readonly name: string;
   readonly driver: DriverModule;
   readonly points: readonly ProfilePoint[];
+  /** What every device of this profile says of itself. */
+  readonly identity: readonly PointState[];
   readonly reads: Readonly<Record<string, readonly string[]>>;
   readonly tools: readonly ProfileTool[];
 }
@@ -84,6 +94,8 @@ function checkProfile(name: string, file: ProfileFile, source: Source): readonly
   if (file.profile !== undefined && file.profile !== name) {
     found.push(source.at(['profile'], `this file is the profile '${name}'; leave the key out or make it that`));
   }
+  for (const point of Object.keys(file.identity))
+    found.push(...checkPoint(file, source, ['identity', point], point, 'read'));
   for (const [capability, points] of Object.entries(file.reads)) {
     found.push(...checkReads(file, source, capability, points));
   }
@@ -179,10 +191,14 @@ function profileOf(name: string, file: ProfileFile, driver: DriverModule): Profi
     name,
     driver,
     points: Object.entries(file.points).map(([point, entry]) => pointOf(point, entry, file)),
+    identity: statesOf(file.identity),
     reads: file.reads,
     tools: Object.entries(file.tools).map(([capability, entry]) => toolOf(capability, entry)),
   };
 }
+
+export const statesOf = (said: Readonly<Record<string, PointState['value']>>): readonly PointState[] =>
+  Object.entries(said).map(([point, value]) => ({ point, value }));
 
 function pointOf(name: string, entry: PointEntry, file: ProfileFile): ProfilePoint {
   const stale = entry.stale_after ?? file.stale_after;

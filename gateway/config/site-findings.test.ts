@@ -68,6 +68,13 @@ describe('what is wrong with a site file', () => {
       ["site.yaml:8:11 devices[1].id: the id 'fcu-412' is already that of devices[0]"],
     ],
     [
+      'an identity on a point that is not there',
+      site('unit: 12,', 'unit: 12, identity: { setpiont: 1 },'),
+      [
+        "site.yaml:7:59 devices[0].identity.setpiont: its profile has no readable point 'setpiont'; did you mean 'setpoint'?",
+      ],
+    ],
+    [
       'an entity that is none',
       site("entity: 'zone:412' }", 'entity: zone-412 }'),
       ["site.yaml:7:79 devices[0].entity: expected kind:id such as zone:412, got 'zone-412'"],

@@ -4,6 +4,7 @@
  */
 import { CAPABILITY_PATTERN, type DriverModule, duration, type Entity, MODES } from '@fibric/sdk';
 import { z } from 'zod';
+import { identityOf } from './profile-schema.ts';
 import {
   address,
   connectionId,
@@ -93,6 +94,7 @@ export type DeviceEntry = {
   readonly connection: string;
   readonly profile: string;
   readonly entity: Entity;
+  readonly identity?: z.output<typeof identityOf>;
 } & Readonly<Record<string, unknown>>;
 
 export type SiteFile = z.output<z.ZodObject<typeof FIXED>> & {
@@ -100,7 +102,7 @@ export type SiteFile = z.output<z.ZodObject<typeof FIXED>> & {
   readonly devices: readonly DeviceEntry[];
 };
 
-const DEVICE_KEYS = { id: deviceId, profile: profileName, entity };
+const DEVICE_KEYS = { id: deviceId, profile: profileName, entity, identity: identityOf.optional() };
 
 /** The schema of a file whose connections are known: each with its driver, or null when that is not a driver of ours. */
 export function siteSchema(

@@ -8,6 +8,7 @@ import type {
   Identity,
   Mode,
   PointSpec,
+  PointState,
   PointValue,
   Unit,
 } from '@fibric/sdk';
@@ -76,6 +77,8 @@ export interface Device {
   readonly entity: Entity;
   readonly spec: DeviceSpec;
   readonly points: readonly Point[];
+  /** What the device says of itself when it is the one that is meant; asked before every write. */
+  readonly identity: readonly PointState[];
   /** Read capability to the points that belong to it. */
   readonly reads: Readonly<Record<string, readonly string[]>>;
   readonly tools: readonly DeviceTool[];

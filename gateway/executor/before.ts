@@ -1,7 +1,13 @@
-/** What is there before a write: read fresh from the device, so that the decision and the baseline are about the present. */
+/**
+ * What is there before a write: read fresh from the device, so that the decision and the baseline are about the present.
+ *
+ * W1 A device that says it is another one than the site file means is not written to (rows 64, 71).
+ * W2 What cannot be what is there is no ground to write on: words in the wrong order, a scale that is off (row 65).
+ */
 import { badReading, type Driver, type PointState, type Provenance, type Reading } from '@fibric/sdk';
 import type { Journal } from '../journal/journal.ts';
 import type { Points } from '../kernel.ts';
+import { isOutside } from '../observe/plausible.ts';
 import type { Job } from './job.ts';
 import { equals } from './verify.ts';
 
@@ -40,6 +46,35 @@ export function faultOf(readings: readonly Reading[], real: Provenance): Before[
   };
 }
 
+/** Why what was read shows that this is not the device, or not the register, that is meant; null when nothing does. */
+function strangeness(
+  { device, connection }: Job['resolution'],
+  readings: readonly Reading[],
+  written: readonly string[],
+): Before['fault'] {
+  const blocked = (reason_code: string, reason: string): Before['fault'] => ({
+    outcome: 'blocked',
+    reason_code,
+    reason,
+  });
+  for (const { point, value } of device.identity) {
+    const said = readings.find((reading) => reading.point === point);
+    if (said?.quality === 'good' && equals(said.value, value, 0)) continue;
+    // What cannot be read at all is a fault of its own; a device that speaks by itself has to have said who it is.
+    if (said?.quality !== 'good' && !connection.driver.unsolicited) continue;
+    const says = said?.quality === 'good' ? `says ${String(said.value)}` : 'has not said who it is';
+    const reason = `${device.id}/${point} ${says}, and ${String(value)} is meant: another device, or registers that moved; nothing is written to it until that is right`;
+    return blocked('identity_mismatch', reason);
+  }
+  const outside = readings.find(({ point, value, quality }) => {
+    const known = device.points.find(({ name }) => name === point);
+    return quality === 'good' && written.includes(point) && known !== undefined && isOutside(known, value);
+  });
+  if (outside === undefined) return null;
+  const reason = `${device.id}/${outside.point} reads ${String(outside.value)}, which is outside the range of its profile: check its type, word order, scale and address before anything is written there`;
+  return blocked('implausible_current', reason);
+}
+
 /** The last reading: all that a shadow may look at, and all there is of a device that speaks by itself. */
 function lastReading(sources: BeforeSources, device: string, point: string): Reading {
   const known = sources.points.get(device, point);
@@ -61,19 +96,21 @@ export async function readNow(
 
 /** Reads what is about to be written, and the proof counter, fresh from the device. */
 export async function readBefore(sources: BeforeSources, job: Job): Promise<Before> {
-  const { tool, device } = job.resolution;
+  const { tool, device, connection } = job.resolution;
   const readable = tool.writes
     .map(({ point }) => point)
     .filter((name) => device.points.find((p) => p.name === name)?.access !== 'write');
-  const names = tool.proof ? [...readable, tool.proof.point] : readable;
+  const known = tool.proof ? [...readable, tool.proof.point] : readable;
+  const names = [...new Set([...known, ...device.identity.map(({ point }) => point)])];
   if (names.length === 0) return { baseline: [], readings: [], current: undefined, fault: null };
-  const { unsolicited = false } = job.resolution.connection.driver;
-  const readings = await readNow(sources, job.resolution, names, job.origin.mode === 'shadow');
+  const read = await readNow(sources, job.resolution, names, job.origin.mode === 'shadow');
+  const readings = read.filter(({ point }) => known.includes(point));
   const current = readings.find((r) => r.point === job.action.target[0]?.point);
   const baseline = readings.map(({ point, value, quality }) => ({ point, value: quality === 'good' ? value : null }));
-  const fault = faultOf(readings, sources.real);
+  const fault = faultOf(read, sources.real);
   // A device that has not spoken yet may still be spoken to; one of another world may not.
-  return { baseline, readings, current, fault: unsolicited && fault?.outcome === 'failed' ? null : fault };
+  const lasting = connection.driver.unsolicited && fault?.outcome === 'failed' ? null : fault;
+  return { baseline, readings, current, fault: lasting ?? strangeness(job.resolution, read, readable) };
 }
 
 /** The device already is where the action wants it. */

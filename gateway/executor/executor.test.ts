@@ -130,6 +130,15 @@ describe('what the device does', () => {
     expect(first).toMatchObject({ outcome: 'applied', baseline: [{ point: 'setpoint', value: null }] });
   });
 
+  it('W1 speaks by itself and has not said who it is: nothing is sent until it has (row 71)', async () => {
+    const k = kernel({ unsolicited: true, identity: [{ point: 'model', value: 4711 }] });
+    expect(outcomes(await k.propose([setpoint('412', 21.5)]))).toEqual(['blocked:identity_mismatch']);
+    k.say('fcu-412', 'model', 4711);
+    k.clock.advance(60_000);
+    expect(outcomes(await k.propose([setpoint('412', 22)]))[0]).toMatch(/^applied/);
+    expect(k.device.writes).toHaveLength(1);
+  });
+
   it('is a simulator in a live site: blocked', async () => {
     const k = kernel();
     k.device.provenance = 'simulated';

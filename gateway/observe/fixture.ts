@@ -37,6 +37,7 @@ export function deviceOf(
     entity,
     spec: { id, options: null, points: list },
     points: list,
+    identity: [],
     reads,
     tools: [],
   };

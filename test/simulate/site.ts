@@ -94,6 +94,7 @@ function device(
     entity: { kind, id: entity },
     spec,
     points: list,
+    identity: [],
     reads: {},
     tools: [made],
   };

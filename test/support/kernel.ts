@@ -96,6 +96,7 @@ function device(id: string, entity: Device['entity'], points: readonly string[],
     entity,
     spec: { id, options: null, points: list },
     points: list,
+    identity: [],
     reads: {},
     tools,
   };
@@ -144,6 +145,8 @@ export interface KernelOptions {
   readonly lowSpace?: () => string | null;
   /** The devices speak by themselves, as over MQTT. */
   readonly unsolicited?: boolean;
+  /** What every thermostat says of itself. */
+  readonly identity?: Device['identity'];
   /** The journal seen through something that fails or watches. */
   readonly openJournal?: (options: JournalOptions) => Journal;
   /** Another site around the same executor: what is given replaces what stands here. */
@@ -159,7 +162,9 @@ export function startKernel(options: KernelOptions): Kernel {
     device: far = new FakeDevice(),
     bootId = 'boot-1',
   } = options;
-  const devices = [thermostat('412'), thermostat('413'), thermostat('414'), gate('A', true), gate('B', false)];
+  const { identity: said = [] } = options;
+  const zones = ['412', '413', '414'].map((zone) => ({ ...thermostat(zone), identity: said }));
+  const devices = [...zones, gate('A', true), gate('B', false)];
   const connection: Connection = {
     id: 'fcu',
     driver: { unsolicited: options.unsolicited ?? false } as DriverModule,
