@@ -33,7 +33,7 @@ export const LIMITS = {
   laneWaitMs: 30_000,
   /** An idempotency key, tenant-scoped, as the published API bounds it. */
   keyChars: 255,
-  /** Process stopped longer than this between intent and send: what was decided may no longer hold. */
+  /** Process stopped longer than this between the device's answer or the intent and the send: what was decided may no longer hold. */
   sendPauseMs: 2_000,
   /** How long a write in doubt may still arrive where the profile does not say; twice its timeout when that is longer. */
   lateWriteMs: 3_000,

@@ -4,7 +4,7 @@
  * W1 A device that says it is another one than the site file means is not written to (rows 64, 71).
  * W2 What cannot be what is there is no ground to write on: words in the wrong order, a scale that is off (row 65).
  */
-import { badReading, type Driver, type PointState, type Provenance, type Reading } from '@fibric/sdk';
+import { badReading, type Clock, type Driver, type PointState, type Provenance, type Reading } from '@fibric/sdk';
 import type { Journal } from '../journal/journal.ts';
 import type { Points } from '../kernel.ts';
 import { isOutside } from '../observe/plausible.ts';
@@ -16,9 +16,13 @@ export interface BeforeSources {
   readonly real: Provenance;
   readonly driver: (connection: string) => Driver;
   readonly points: Points;
+  /** Real time. */
+  readonly ioClock: Clock;
 }
 
 export interface Before {
+  /** When the device was asked, on both clocks: what it said then may be long past when a process that stood still reads it. */
+  readonly asked: { readonly mono: number; readonly wall: number };
   readonly baseline: readonly PointState[];
   readonly readings: readonly Reading[];
   readonly current: Reading | undefined;
@@ -102,7 +106,8 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
     .filter((name) => device.points.find((p) => p.name === name)?.access !== 'write');
   const known = tool.proof ? [...readable, tool.proof.point] : readable;
   const names = [...new Set([...known, ...device.identity.map(({ point }) => point)])];
-  if (names.length === 0) return { baseline: [], readings: [], current: undefined, fault: null };
+  const asked = { mono: sources.ioClock.monoMs(), wall: sources.ioClock.wallMs() };
+  if (names.length === 0) return { asked, baseline: [], readings: [], current: undefined, fault: null };
   const read = await readNow(sources, job.resolution, names, job.origin.mode === 'shadow');
   const readings = read.filter(({ point }) => known.includes(point));
   const current = readings.find((r) => r.point === job.action.target[0]?.point);
@@ -110,7 +115,7 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
   const fault = faultOf(read, sources.real);
   // A device that has not spoken yet may still be spoken to; one of another world may not.
   const lasting = connection.driver.unsolicited && fault?.outcome === 'failed' ? null : fault;
-  return { baseline, readings, current, fault: lasting ?? strangeness(job.resolution, read, readable) };
+  return { asked, baseline, readings, current, fault: lasting ?? strangeness(job.resolution, read, readable) };
 }
 
 /** The device already is where the action wants it. */

@@ -75,16 +75,18 @@ const isLate = (deps: DisposeDeps, { action }: Job): boolean => deps.facts.clock
 
 /**
  * Not sent when the gateway is stopping or stopped (K1), when an interlock has tripped, when its deadline has passed, or when the
- * process stood still since the intent: what was decided may no longer hold (G-SF-7). While the machine sleeps its monotonic clock
+ * process stood still since the device was asked or since the intent: what was decided may no longer hold (G-SF-7). While the machine sleeps its monotonic clock
  * stands still as well, and only the wall clock goes on; a wall clock that is set withdraws too much rather than too little.
  */
-function sendGate(deps: DisposeDeps, job: Job): () => boolean {
+function sendGate(deps: DisposeDeps, job: Job, { asked }: Before): () => boolean {
   const { journal, ioClock, stopping, facts } = deps;
-  const committed = { mono: ioClock.monoMs(), wall: ioClock.wallMs() };
   const release = job.action.releases !== undefined;
-  const paused = (): boolean =>
-    ioClock.monoMs() - committed.mono > LIMITS.sendPauseMs ||
-    Math.abs(ioClock.wallMs() - committed.wall) > LIMITS.sendPauseMs;
+  const committed = { mono: ioClock.monoMs(), wall: ioClock.wallMs() };
+  const isLong = (from: Before['asked'], ms: number): boolean =>
+    ioClock.monoMs() - from.mono > ms || Math.abs(ioClock.wallMs() - from.wall) > ms;
+  // The device's answer may take its time; what comes after it may not.
+  const answerMs = job.resolution.tool.timeout_ms;
+  const paused = (): boolean => isLong(committed, LIMITS.sendPauseMs) || isLong(asked, answerMs + LIMITS.sendPauseMs);
   return () => {
     deps.noticeSleep();
     return (
@@ -250,7 +252,7 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
     await deps.journal.durable();
     const { action, resolution } = aimed;
     const watch = startStopwatch(deps.facts.clock);
-    const maySend = watch.sending(sendGate(deps, job));
+    const maySend = watch.sending(sendGate(deps, job, before));
     const result = await act(deps.driver(action.connector), action, resolution.tool.timeout_ms, maySend);
     watch.answered();
     const timeline = watch.timeline();
@@ -280,7 +282,13 @@ export async function resume(deps: DisposeDeps, open: Job, intent: Row<IntentEnt
   if (hold.kind !== 'held')
     throw new Error(`the lane of ${job.action.action_id} was taken before its doubt was settled`);
   try {
-    const before: Before = { baseline: intent.baseline, readings: [], current: undefined, fault: null };
+    const before: Before = {
+      asked: { mono: 0, wall: 0 },
+      baseline: intent.baseline,
+      readings: [],
+      current: undefined,
+      fault: null,
+    };
     const verdict: Verdict = {
       decision: intent.decision,
       noop: false,

@@ -182,6 +182,26 @@ describe('time between the decision and the send', () => {
     expect(result).toEqual(['applied', 2, 1]);
   });
 
+  it('counts from what the device said: an answer from before a standstill is no ground to write on (row 46)', async () => {
+    const k = kernel();
+    const read = k.device.read.bind(k.device);
+    let stood = false;
+    k.device.read = async (refs) => {
+      const said = await read(refs);
+      // The answer is there already; meanwhile a person turns the knob, and the process does not see it.
+      if (!stood) {
+        k.device.values.set('fcu-412/setpoint', 15);
+        const { monoMs } = k.clock;
+        k.clock.monoMs = () => monoMs.call(k.clock) + 60_000;
+      }
+      stood = true;
+      return said;
+    };
+    const [receipt] = await k.propose([setpoint('412', 21.5)]);
+    expect(receipt).toMatchObject({ baseline: [{ point: 'setpoint', value: 15 }], attempt: 2 });
+    expect(k.device.writes).toHaveLength(1);
+  });
+
   it('ends at the deadline: what slept past it is expired, not sent', async () => {
     const result = await sentAfter((k) => {
       const { wallMs } = k.clock;

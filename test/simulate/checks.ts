@@ -22,7 +22,7 @@ import { LIMITS, type PointState, type PointValue, type Receipt } from '@fibric/
 import type { Action, Entry, IntentEntry, ReceiptEntry, Row } from '@fibric/gateway/journal/entries';
 import { Projection } from '@fibric/gateway/journal/projection';
 import type { Effect, Field, Sent } from './field.ts';
-import { registerOf, SITE } from './site.ts';
+import { registerOf, SITE, TIMEOUT_MS } from './site.ts';
 
 export interface Story {
   readonly field: Field;
@@ -223,7 +223,7 @@ class Judge {
       );
       const meant = ours?.writes.find(({ point }) => registerOf(ours.device, point) === register)?.value ?? null;
       const there = field.history.findLast(
-        (effect) => effect.register === register && effect.at < release.at - LIMITS.sendPauseMs,
+        (effect) => effect.register === register && effect.at < release.at - TIMEOUT_MS - LIMITS.sendPauseMs,
       );
       if (
         !ours ||
@@ -249,10 +249,12 @@ class Judge {
   /** K4 */
   #conclusion({ action, intents, sent }: Tale, receipt: Row<ReceiptEntry>): void {
     const effects = sent.flatMap((one) => one.effects);
-    const moved = intents.find((intent) => {
-      const tried = sent.some((one) => (one.intent?.attempt ?? 0) < intent.attempt);
-      return tried && JSON.stringify(intent.baseline) !== JSON.stringify(intents[0]?.baseline);
-    });
+    // What was never sent found the device as nobody will know; the first that was sent is the one to compare with.
+    const first = intents.find(({ attempt }) => sent.some((one) => one.intent?.attempt === attempt));
+    const moved = intents.find(
+      ({ attempt, baseline }) =>
+        first !== undefined && attempt > first.attempt && JSON.stringify(baseline) !== JSON.stringify(first.baseline),
+    );
     if (moved)
       this.say(`K12 ${action.action_id}: attempt ${moved.attempt} would overwrite what somebody did after the first`);
     const wrong = (why: string): void =>

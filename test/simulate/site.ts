@@ -23,7 +23,7 @@ const SETPOINT = CAPABILITIES.get('hvac.setpoint') as Capability;
 
 export const LATE_MS = 3_000;
 export const SETTLE_MS = 100;
-const TIMEOUT_MS = 1_000;
+export const TIMEOUT_MS = 1_000;
 export const REQUIRES = [SETPOINT, AIR, PULSE, CALL].map((capability) => capability.name);
 
 /** What stands behind a name on the wire: two names may be one register. */

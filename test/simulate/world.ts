@@ -157,7 +157,8 @@ class World {
     const until = timeline.now + QUIET_MS;
     const isQuiet = (): boolean => {
       const kernel = machine.process?.kernel;
-      if (kernel === undefined || kernel.executor.busy > 0) return false;
+      // One whose journal has failed is about to end, and another to begin.
+      if (kernel === undefined || kernel.journal.failure || kernel.executor.busy > 0) return false;
       const { open, leases } = kernel.journal.projection;
       return open.rows.size === 0 && [...leases.rows.values()].every(({ ttl_ms }) => ttl_ms === null);
     };
