@@ -134,7 +134,7 @@ describe('what the device does', () => {
     const k = kernel({ unsolicited: true, identity: [{ point: 'model', value: 4711 }] });
     expect(outcomes(await k.propose([setpoint('412', 21.5)]))).toEqual(['blocked:identity_mismatch']);
     k.say('fcu-412', 'model', 4711);
-    k.clock.advance(60_000);
+    await k.clock.advance(60_000);
     expect(outcomes(await k.propose([setpoint('412', 22)]))[0]).toMatch(/^applied/);
     expect(k.device.writes).toHaveLength(1);
   });
