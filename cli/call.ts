@@ -1,5 +1,5 @@
 /** What a verb gets and what it gives back. */
-import type { ErrorCode } from '@fibric/sdk';
+import { type ErrorCode, FibricError } from '@fibric/sdk';
 
 /** The exit codes of the command: closed, and stable for scripts. */
 export const EXIT = {
@@ -53,8 +53,16 @@ export interface Call {
     readonly release?: boolean;
     readonly clear?: boolean;
     readonly reason?: string;
+    readonly site?: string;
   };
   readonly io: Io;
 }
 
 export type Run = (call: Call) => Promise<ExitCode>;
+
+/** The person in whose name something is done. */
+export function person({ options }: Call): string {
+  if (options.as === undefined)
+    throw new FibricError('invalid_parameter', 'this is done in the name of a person: --as <who>');
+  return options.as;
+}

@@ -1,5 +1,6 @@
 /** How results look on a terminal. Without one there is no colour; with `--json` none of this is used. */
 import { styleText } from 'node:util';
+import type { Finding } from '@fibric/policy';
 import { formatDuration, type PointValue, type Quality } from '@fibric/sdk';
 import type { Io } from './call.ts';
 
@@ -120,6 +121,7 @@ const BAD: ReadonlySet<string> = new Set([
   'error',
   'bad',
   'tampered',
+  'none',
   'rejected',
   'locked_out',
   'release_failed',
@@ -159,4 +161,9 @@ export function words(args: Readonly<Record<string, unknown>>): string {
 
 export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+/** As compilers print it, so that editors jump to it. */
+export function findingLine({ file, line, column, path, message }: Finding): string {
+  return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`;
 }

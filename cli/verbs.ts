@@ -23,6 +23,7 @@ export const OPTIONS = {
   clear: ['--clear', 'end the stop'],
   reason: ['--reason <text>', 'why, for the record'],
   once: ['--once', 'one run, now'],
+  site: ['--site <site.yaml>', 'the site whose capabilities a policy may speak about'],
 } as const;
 export type OptionName = keyof typeof OPTIONS;
 
@@ -35,6 +36,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   events: 'the event log',
   operators: 'the operators: list, run once, change the mode',
   leases: 'writes that will be taken back, and values set by hand that are left alone',
+  policy: 'what operators may do: check it, see what decides, try a change',
   plans: 'what the operators proposed',
   receipts: 'what became of every action',
   sync: 'what the upstream has',
@@ -176,6 +178,25 @@ export const VERBS: readonly Verb[] = [
     summary: 'take a write back now, or no longer leave alone what was set by hand',
     options: ['as', 'data', 'json'],
     run: async (call) => (await import('./verbs/control.ts')).release(call),
+  },
+  {
+    name: 'policy check',
+    args: '<file>',
+    summary: 'check a policy, or all policies of a site file; every finding with its line and column',
+    options: ['site', 'json'],
+    run: async (call) => (await import('./verbs/policy.ts')).check(call),
+  },
+  {
+    name: 'policy ls',
+    summary: 'the policies that decide now: since when, by whom, from which files',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/policy.ts')).ls(call),
+  },
+  {
+    name: 'policy reload',
+    summary: 'read the policy files again; one with a finding is refused, and what decided before goes on',
+    options: ['as', 'data', 'json'],
+    run: async (call) => (await import('./verbs/policy.ts')).reload(call),
   },
   {
     name: 'plans ls',

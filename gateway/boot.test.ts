@@ -31,7 +31,7 @@ async function live(
     ids: createIds(clock, { next: () => Math.random() }),
     log: { ...QUIET, error: (_, message) => told.push(message) },
     onFailure: () => undefined,
-    boot: { software: '0', site: 's', policies: {} },
+    boot: { software: '0', site: 's' },
   });
   const { journal, uid } = booted;
   const holds = [...journal.projection.liveHolds.rows.keys()];

@@ -35,7 +35,7 @@ export interface BootOptions extends Omit<JournalOptions, 'thorough'> {
   readonly ioClock: Clock;
   readonly ids: Ids;
   readonly log: Log;
-  readonly boot: Pick<BootEntry, 'software' | 'site' | 'policies'>;
+  readonly boot: Pick<BootEntry, 'software' | 'site'>;
 }
 
 export interface Booted {

@@ -24,6 +24,7 @@ import {
 import { ensureToken } from './api/auth.ts';
 import { removeRunFile, writeRunFile } from './api/run-file.ts';
 import type { Api } from './api/server.ts';
+import type { GatewayView } from './api/view.ts';
 import { createBindings } from './bindings.ts';
 import { bootJournal, noteJournalFailure } from './boot.ts';
 import type { Broker as BrokerSite, Site } from './config/site.ts';
@@ -44,6 +45,7 @@ import { localTimeIn } from './local-time.ts';
 import { createObserver } from './observe/observer.ts';
 import { createModes } from './modes.ts';
 import { createOperators } from './operators.ts';
+import { createPolicies } from './policies/running.ts';
 import { createRouter } from './router.ts';
 import { createSchedule } from './schedule.ts';
 import { createSpaceGuard, spaceOf } from './space.ts';
@@ -74,6 +76,8 @@ export interface GatewayDeps {
 export interface Gateway {
   /** Where the local API listens. */
   readonly url: string;
+  /** Reads the policies again. */
+  readonly reload: GatewayView['reloadPolicies'];
   stop(): Promise<void>;
 }
 
@@ -145,7 +149,6 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     shrink: (bytes) => events.shrink(bytes),
   });
   const watch = clockWatchOf(deps, (entry) => void journal.append(entry));
-  const policies = Object.fromEntries(site.operators.map((operator) => [operator.uid, operator.policy?.hash ?? null]));
   let mirror: Mirror | null = null;
   closings.push(['mirror', () => mirror?.close()]);
   const { journal, uid } = await bootJournal({
@@ -155,7 +158,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     bootId,
     ids,
     log,
-    boot: { software: deps.version, site: site.hash, policies },
+    boot: { software: deps.version, site: site.hash },
     onFailure(error) {
       noteJournalFailure(dataDir, ioClock.wallMs());
       deps.onJournalFailure(error);
@@ -165,6 +168,8 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     onCommit: () => mirror?.touch(),
   });
   closings.push(['journal', () => journal.close()]);
+  const policies = createPolicies({ site, journal, log });
+  await journal.durable();
   const owed = () => ({
     gateway_uid: uid,
     epoch: journal.epoch,
@@ -179,7 +184,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   closings.push(['space', () => space.stop()]);
   const reader = openJournalReader(dataDir);
   closings.push(['journal reader', () => reader.close()]);
-  return { ids, uid, journal, events, reader, space, watch };
+  return { ids, uid, journal, policies, events, reader, space, watch };
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>;
@@ -187,7 +192,7 @@ type Stores = Awaited<ReturnType<typeof openStores>>;
 /** From the devices to the operators, in the order of execution §2.5. */
 async function startKernel(
   deps: GatewayDeps,
-  { ids, journal, events, reader, space, watch }: Stores,
+  { ids, journal, policies, events, reader, space, watch }: Stores,
   closings: Closing[],
 ) {
   const { site, ioClock, clock, random, log, bootId } = deps;
@@ -206,7 +211,7 @@ async function startKernel(
   const executor = createExecutor({
     identity: site.identity,
     real: site.simulation ? 'simulated' : 'live',
-    operators: site.operators,
+    policies,
     bindings,
     journal,
     recentReceipts: (before, limit) => reader.receipts({ limit, ...(before === undefined ? {} : { before }) }),
@@ -248,7 +253,7 @@ async function startKernel(
   operators.start();
   schedule.start();
   closings.push(['schedule', () => schedule.stop()]);
-  return { ...shared, operators };
+  return { ...shared, policies, operators };
 }
 
 function startHeartbeat(deps: GatewayDeps, journal: Journal, connections: Connections, closings: Closing[]): void {
@@ -262,7 +267,7 @@ function startHeartbeat(deps: GatewayDeps, journal: Journal, connections: Connec
   closings.push(['heartbeat', () => beating.stop()]);
 }
 
-async function startParts(deps: GatewayDeps, closings: Closing[]): Promise<string> {
+async function startParts(deps: GatewayDeps, closings: Closing[]): Promise<Pick<Gateway, 'url' | 'reload'>> {
   const { site, version, pid, ioClock, log } = deps;
   const stores = await openStores(deps, closings);
   const [kernel, { startApi }] = await Promise.all([startKernel(deps, stores, closings), import('./api/server.ts')]);
@@ -275,7 +280,7 @@ async function startParts(deps: GatewayDeps, closings: Closing[]): Promise<strin
   closings.push(['api', () => api.close()]);
   writeRunFile(site.data, { url: api.url, pid });
   closings.push(['run file', () => removeRunFile(site.data)]);
-  return api.url;
+  return { url: api.url, reload: (who) => view.reloadPolicies(who) };
 }
 
 /** Resolves when every connection has said how it is, or after a bounded wait: a device that is down must not stop the others. */
@@ -320,8 +325,8 @@ function startSync(
 export async function startGateway(deps: GatewayDeps): Promise<Gateway> {
   const closings: Closing[] = [];
   try {
-    const url = await startParts(deps, closings);
-    return { url, stop: () => closeAll(closings, deps.log) };
+    const started = await startParts(deps, closings);
+    return { ...started, stop: () => closeAll(closings, deps.log) };
   } catch (error) {
     await closeAll(closings, deps.log);
     throw error;

@@ -6,10 +6,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DRIVERS } from '@fibric/drivers';
 import type { Finding } from '@fibric/policy';
-import { FibricError, formatDuration } from '@fibric/sdk';
+import { FibricError, formatDuration, messageOf } from '@fibric/sdk';
 import { type LoadedSite, loadSite } from './config/load.ts';
 import { startGateway } from './gateway.ts';
 import { createLog } from './log.ts';
+import { checkPolicies, type PolicyCheck } from './policies/check.ts';
 import { clockSigns, environment, newBootId, simulatedClock, systemClock, systemRandom } from './system.ts';
 
 const inProduct = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -22,7 +23,12 @@ function load(siteFile: string, data: string | undefined): LoadedSite {
 /** Everything that is wrong with a site file, its profiles and its policies; empty when nothing is. */
 export function validateSite(siteFile: string): readonly Finding[] {
   const loaded = load(siteFile, undefined);
-  return loaded.kind === 'invalid' ? loaded.findings : [];
+  return loaded.kind === 'invalid' ? loaded.findings : loaded.policyFindings;
+}
+
+/** Checks the policies of a site, or one policy by what the site in `siteFile` knows. */
+export function checkPolicy(file: string, siteFile: string | null): PolicyCheck {
+  return checkPolicies(file, siteFile, (site) => load(site, undefined));
 }
 
 /** A site file that cannot be used, with every finding. */
@@ -42,7 +48,10 @@ function version(): string {
   return text;
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+/** In a terminal a hang-up means that the terminal is gone; elsewhere it asks a daemon to read its policies again. */
+const hangsUp = (): boolean => process.stderr.isTTY;
+
+/** Resolves at the first signal to end; the second ends the process at once. */
 function asked(): Promise<string> {
   return new Promise((resolve) => {
     let signals = 0;
@@ -52,6 +61,7 @@ function asked(): Promise<string> {
     };
     process.on('SIGTERM', on);
     process.on('SIGINT', on);
+    if (hangsUp()) process.on('SIGHUP', on);
   });
 }
 
@@ -92,6 +102,11 @@ export async function runGateway(options: { readonly siteFile: string; readonly 
     'ready',
   );
   if (site.simulation) log.warn({ world: site.simulation.world }, 'this is a simulated site: nothing here is real');
+  if (!hangsUp())
+    process.on(
+      'SIGHUP',
+      () => void gateway.reload('SIGHUP').catch((error: unknown) => log.error({}, messageOf(error))),
+    );
   const signal = await stopped;
   log.info({ signal }, 'stopping');
   await gateway.stop();

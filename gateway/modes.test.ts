@@ -14,7 +14,14 @@ async function begun(site: Mode, dataDir = scratchDir()): Promise<{ kernel: Kern
   for (const zone of ['412', '413']) device.values.set(`fcu-${zone}/setpoint`, 17);
   const kernel = startKernel({ dataDir, mode: site, device });
   onTestFinished(() => kernel.close());
-  const comfort: OperatorSite = { name: 'comfort', uid: 'comfort', folder: '', mode: site, policy: null, settings: {} };
+  const comfort: OperatorSite = {
+    name: 'comfort',
+    uid: 'comfort',
+    folder: '',
+    mode: site,
+    policy_files: [],
+    settings: {},
+  };
   const modes = createModes({ journal: kernel.journal, operators: [comfort], log: silent });
   await kernel.clock.until(modes.begin(comfort));
   return { kernel, modes, of: () => modes.of(comfort) };

@@ -28,7 +28,7 @@ function bench(source: string, deps: Partial<RunnerDeps> = {}, name = 'probe'): 
   const submit = deps.submit ?? (async () => DONE);
   let ids = 0;
   const runner = createRunner({
-    operator: { name, uid: 'op_1', folder: operatorFolder(source), mode: 'live', policy: null, settings: {} },
+    operator: { name, uid: 'op_1', folder: operatorFolder(source), mode: 'live', policy_files: [], settings: {} },
     identity: IDENTITY,
     timezone: 'Europe/Stockholm',
     clock: manualClock(),

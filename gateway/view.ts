@@ -22,6 +22,8 @@ import type { PointStatus } from './kernel.ts';
 import type { Modes } from './modes.ts';
 import type { Observer } from './observe/observer.ts';
 import type { Operators, SiteOperator } from './operators.ts';
+import { policyViews } from './policies/view.ts';
+import type { Policies } from './policies/running.ts';
 import { deliveryOf } from './sync/store.ts';
 import type { Sync } from './sync/sync.ts';
 
@@ -40,6 +42,7 @@ export interface ViewParts {
   readonly connections: Connections;
   readonly operators: Operators;
   readonly modes: Modes;
+  readonly policies: Policies;
   readonly executor: RunningExecutor;
   readonly journal: Journal;
   readonly reader: JournalReader;
@@ -74,6 +77,12 @@ export function createView(parts: ViewParts): GatewayView {
     stopAll: (order) => parts.executor.control.stopAll(order),
     clearStop: (who) => parts.executor.control.clearStop(who),
     acknowledge: (who) => acknowledge(parts, who),
+    policies: () => policyViews(parts.policies.all()),
+    async reloadPolicies(who) {
+      const running = await parts.policies.reload(who);
+      parts.executor.rulesChanged();
+      return policyViews(running);
+    },
     sync: () => parts.sync?.status() ?? null,
     why(receiptId) {
       const story = parts.reader.story(receiptId);
@@ -232,7 +241,10 @@ function capabilities({ site, bindings, operators }: ViewParts): readonly Capabi
   });
 }
 
-function operatorView({ modes }: ViewParts, { site, runner, description, problem }: SiteOperator): OperatorView {
+function operatorView(
+  { modes, policies }: ViewParts,
+  { site, runner, description, problem }: SiteOperator,
+): OperatorView {
   const { last_run, waiting, dropped, runs, failed } = runner.stats();
   return {
     object: 'operator',
@@ -242,7 +254,7 @@ function operatorView({ modes }: ViewParts, { site, runner, description, problem
     mode: modes.of(site),
     requires: description?.requires ?? [],
     triggers: description?.triggers ?? [],
-    policy_hash: site.policy?.hash ?? null,
+    policy_hash: policies.of(site.uid)?.hash ?? null,
     problem,
     runs,
     failed,

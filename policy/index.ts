@@ -6,7 +6,7 @@ export { type InterlockWatch, minOnOff, watchInterlocks } from './standing.ts';
 export { type LoadedPolicy, loadPolicy, type PolicySource } from './load.ts';
 export { didYouMean, nearest } from './nearest.ts';
 export { type DecisionInputs, type Recorded, type Replay, replay } from './replay.ts';
-export { canonicalPolicy, type Match, type Policy, type PolicyRule } from './rules.ts';
+export { canonicalPolicy, type Match, type Policy, type PolicyRule, restorePolicy } from './rules.ts';
 export type { Known } from './schema.ts';
 export { type ExecutionTerms, executionTerms, rationsRates, windowsOpenForMs } from './terms.ts';
 export type {

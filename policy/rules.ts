@@ -59,6 +59,18 @@ export function canonicalPolicy({ rules }: Pick<Policy, 'rules'>): string {
   return rules.map(canonicalJson).toSorted().join('\n');
 }
 
+/**
+ * The policy of a canonical text, with the same hash: what a journal holds of it. `capabilities`: what a glob in it stands for. Throws for
+ * a text that is none.
+ */
+export function restorePolicy(text: string, capabilities: ReadonlySet<string>): Policy {
+  const lines = text === '' ? [] : text.split('\n');
+  return compilePolicy(
+    lines.map((line) => JSON.parse(line) as PolicyRule),
+    capabilities,
+  );
+}
+
 /** Those of `capabilities` that a rule is about. */
 export function capabilitiesOf(match: Match, capabilities: ReadonlySet<string>): readonly string[] {
   const wanted = match.capability;

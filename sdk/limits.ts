@@ -63,6 +63,8 @@ export const LIMITS = {
   /** One file of the site or one policy: many times what a person writes, and how deep one nests. */
   configChars: 1024 * 1024,
   configDepth: 32,
+  /** The rules of one operator in canonical form: thousands of them, and still one journal row. */
+  policyChars: 256 * 1024,
   /** A payload that arrives at a topic of ours; larger ones are counted as malformed. */
   messageBytes: 256 * 1024,
   /** A point's text value: a word, not a document; a receipt with its evidence must fit a journal row. */
@@ -122,6 +124,7 @@ relation(
 );
 relation(LIMITS.laneWaiting < LIMITS.lanesWaiting, 'one lane cannot fill the house');
 relation(LIMITS.laneWaitMs < LIMITS.settlementMs, 'those who wait behind a doubt give up before it is settled');
+relation(2 * LIMITS.policyChars < LIMITS.rowBytes, 'a policy fits a row, quoted as text in JSON');
 relation(LIMITS.runsInFlight <= LIMITS.runQueue, 'what is in flight was queued first');
 relation(LIMITS.pageDefault <= LIMITS.pageMax, 'the default page is a page');
 relation(LIMITS.settlementMs < LIMITS.maxEpisodeMs, 'a doubt ends inside its episode');

@@ -2,7 +2,7 @@
 import type { LeaseView } from '@fibric/gateway/executor/lease-view';
 import type { ReleaseReport } from '@fibric/gateway/executor/control';
 import { FibricError, type PointState } from '@fibric/sdk';
-import { type Call, EXIT, type ExitCode } from '../call.ts';
+import { type Call, EXIT, type ExitCode, person } from '../call.ts';
 import { connect } from '../client.ts';
 import { count, document, line, list, paint, state, time, value } from '../print.ts';
 
@@ -30,13 +30,6 @@ export async function leases(call: Call): Promise<ExitCode> {
 
 const points = (states: readonly PointState[]): string =>
   states.map((one) => `${one.point}=${value(one.value)}`).join(' ');
-
-/** The person in whose name something is done. */
-function person({ options }: Call): string {
-  if (options.as === undefined)
-    throw new FibricError('invalid_parameter', 'this is done in the name of a person: --as <who>');
-  return options.as;
-}
 
 export async function release(call: Call): Promise<ExitCode> {
   const who = person(call);

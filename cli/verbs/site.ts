@@ -1,8 +1,7 @@
 /** A site file: run it, check it. */
 import { resolve } from 'node:path';
-import type { Finding } from '@fibric/policy';
 import { type Call, EXIT, type ExitCode } from '../call.ts';
-import { count, document, line, printable } from '../print.ts';
+import { count, document, findingLine, line, printable } from '../print.ts';
 
 export async function up({ args, options, io }: Call): Promise<ExitCode> {
   const { InvalidSite, runGateway } = await import('@fibric/gateway/main');
@@ -26,9 +25,4 @@ export async function validate({ args, options, io }: Call): Promise<ExitCode> {
     io.err(findings.length === 0 ? 'valid' : `${count(findings.length, 'finding')}: mend each at the line it names`);
   }
   return findings.length === 0 ? EXIT.done : EXIT.usage;
-}
-
-/** As compilers print it, so that editors jump to it. */
-function findingLine({ file, line, column, path, message }: Finding): string {
-  return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`;
 }

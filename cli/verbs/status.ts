@@ -1,10 +1,12 @@
 /** How the gateway is, and as whom one speaks to it. */
 import { join } from 'node:path';
 import type { ConnectorView, HeldView, OperatorView, PointView, StatusView } from '@fibric/gateway/api/view';
+import type { PolicyView } from '@fibric/gateway/policies/view';
 import type { SyncStatus } from '@fibric/gateway/sync/sync';
 import { type Call, EXIT, type ExitCode } from '../call.ts';
 import { type Client, connect } from '../client.ts';
 import { age, count, document, facts, line, paint, state, time } from '../print.ts';
+import { policyLines } from './policy.ts';
 
 /** What the API says of sync: the state, or that there is no upstream. */
 export type SyncView = SyncStatus | { readonly object: 'sync'; readonly state: 'off' };
@@ -15,16 +17,18 @@ async function gather<T>(rows: AsyncIterable<T>): Promise<readonly T[]> {
 
 export async function status(call: Call): Promise<ExitCode> {
   const client = await connect(call);
-  const [now, connectors, operators, points, sync] = await Promise.all([
+  const [now, connectors, operators, policies, points, sync] = await Promise.all([
     client.get<StatusView>('/v1/status'),
     gather(client.all<ConnectorView>('/v1/connectors')),
     gather(client.all<OperatorView>('/v1/operators')),
+    gather(client.all<PolicyView>('/v1/policy')),
     gather(client.all<PointView>('/v1/points')),
     client.get<SyncView>('/v1/sync'),
   ]);
   if (call.options.json) {
     const notGood = points.filter((point) => point.quality !== 'good').length;
-    document(call.io, { ...now, connectors, operators, points: { total: points.length, not_good: notGood }, sync });
+    const shown = { total: points.length, not_good: notGood };
+    document(call.io, { ...now, connectors, operators, policies, points: shown, sync });
     return EXIT.done;
   }
   const { io } = call;
@@ -41,6 +45,7 @@ export async function status(call: Call): Promise<ExitCode> {
     ['connectors', connectorsLine(call, connectors)],
     ['points', pointsLine(points)],
     ['operators', operators.map((one) => `${one.name} ${state(io, one.mode)}`).join(', ') || 'none'],
+    ['policies', policies.flatMap((one) => policyLines(call, one)).join('\n') || 'none'],
     ['actions', `${now.open_actions} open, ${count(now.leases, 'lease')}`],
     ['journal', `${count(now.journal_head, 'row')}; event log at ${now.events_head}`],
     ['sync', syncLine(call, sync)],

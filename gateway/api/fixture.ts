@@ -3,6 +3,7 @@ import { type Envelope, makeEnvelope, type Mode, matchesGlob, type Receipt } fro
 import { type FakeControl, fakeControl } from './control-fixture.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader, ListQuery, PlanView, StoredEvent, Verification } from '../journal/types.ts';
+import { POLICY } from './policy-fixture.ts';
 import { storyOf } from './story-fixture.ts';
 import type {
   CapabilityView,
@@ -273,6 +274,11 @@ export function fakeGateway(): FakeGateway {
       view.notReady = [];
       if (held.length > 0) view.modeChanges.push(`${who} acknowledged`);
       return held;
+    },
+    policies: () => [POLICY],
+    reloadPolicies: async (who) => {
+      view.modeChanges.push(`${who} read the policies again`);
+      return [POLICY];
     },
     sync: () => null,
     why(receiptId) {

@@ -12,6 +12,7 @@ import { wireError } from './errors.ts';
 import { controlRoutes } from './routes/control.ts';
 import { eventRoutes } from './routes/events.ts';
 import { operatorRoutes } from './routes/operators.ts';
+import { policyRoutes } from './routes/policy.ts';
 import { recordRoutes } from './routes/records.ts';
 import { siteRoutes } from './routes/site.ts';
 import type { GatewayView } from './view.ts';
@@ -56,6 +57,7 @@ export function buildApi(options: ApiOptions): FastifyInstance {
   siteRoutes(app, options.view);
   operatorRoutes(app, options.view);
   controlRoutes(app, options.view);
+  policyRoutes(app, options.view);
   recordRoutes(app, options.view);
   eventRoutes(app, options.view, options.clock);
   return app;

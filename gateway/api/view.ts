@@ -26,6 +26,7 @@ import type { Hold } from '../journal/entries.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader } from '../journal/types.ts';
 import type { ModeOrder } from '../modes.ts';
+import type { PolicyView } from '../policies/view.ts';
 import type { Delivery } from '../sync/store.ts';
 import type { SyncStatus } from '../sync/sync.ts';
 
@@ -192,6 +193,10 @@ export interface GatewayView {
   clearStop(who: string): Promise<void>;
   /** Acknowledges everything that holds live operation back, and says what that was. */
   acknowledge(who: string): Promise<readonly HeldView[]>;
+  /** What decides on the proposals of each operator. */
+  policies(): readonly PolicyView[];
+  /** Reads the policy files again; what is without findings decides from now on. */
+  reloadPolicies(who: string): Promise<readonly PolicyView[]>;
   /** Null when the site has no upstream. */
   sync(): SyncStatus | null;
   /** Null when there is no receipt of that id. */

@@ -137,7 +137,8 @@ export function siteFrom(files: Files = {}): Site {
 /** Every finding as it is printed, with paths as from inside the folder. */
 export function findingsFrom(files: Files): readonly string[] {
   const { dir, loaded } = loadFrom(files);
-  return loaded.kind === 'ok' ? [] : loaded.findings.map((one) => formatFinding(one).replaceAll(`${dir}/`, ''));
+  const findings = loaded.kind === 'ok' ? loaded.policyFindings : loaded.findings;
+  return findings.map((one) => formatFinding(one).replaceAll(`${dir}/`, ''));
 }
 
 /** The site above with `from` in place of `to`. Fails when `from` does not stand there, so that no test runs on an unchanged file. */

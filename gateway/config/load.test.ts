@@ -2,6 +2,15 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BLINDS, DRIVERS, edited, FCU, findingsFrom, loadFrom, ROOM, SITE, siteFrom, withBlinds } from './fixture.ts';
 import { loadSite } from './load.ts';
+import { readPolicy } from './policy-files.ts';
+import type { Site } from './site.ts';
+
+/** The rules of the first operator; null: its site names no policy. */
+function ruleIds({ operators, policy_names }: Site): readonly string[] | null {
+  const read = readPolicy(operators[0]?.policy_files ?? [], policy_names);
+  if (read.kind === 'bad') throw new Error(JSON.stringify(read.findings));
+  return read.kind === 'none' ? null : read.policy.rules.map((rule) => rule.id);
+}
 
 const site = (from: string, to: string) => ({ 'site.yaml': edited(SITE, from, to) });
 const more = (text: string) => ({ 'site.yaml': `${SITE}${text}` });
@@ -102,20 +111,19 @@ describe('a site that is in order', () => {
       settings: { occupied: 21.5 },
     });
     expect(loaded.operators[0]?.folder).toMatch(/\/operators\/comfort$/);
-    expect(loaded.operators[0]?.policy?.rules.map((rule) => rule.id)).toEqual(['hvac.setpoint']);
+    expect(ruleIds(loaded)).toEqual(['hvac.setpoint']);
   });
 
   it('an operator without a policy has none, and one without a mode only proposes', () => {
-    const [operator] = siteFrom(
-      site('{ mode: live, policy: policy.yaml, settings: { occupied: 21.5 } }', '{}'),
-    ).operators;
-    expect(operator).toMatchObject({ mode: 'propose_only', policy: null, settings: {} });
+    const loaded = siteFrom(site('{ mode: live, policy: policy.yaml, settings: { occupied: 21.5 } }', '{}'));
+    expect(loaded.operators[0]).toMatchObject({ mode: 'propose_only', policy_files: [], settings: {} });
+    expect(ruleIds(loaded)).toBeNull();
   });
 
   it('several policy files of one operator are one policy', () => {
     const files = site('policy: policy.yaml', 'policy: [policy.yaml, more.yaml]');
-    const [operator] = siteFrom({ ...files, 'more.yaml': 'version: 1\nallow: [lighting.scene]\n' }).operators;
-    expect(operator?.policy?.rules.map((rule) => rule.id).toSorted()).toEqual(['hvac.setpoint', 'lighting.scene']);
+    const loaded = siteFrom({ ...files, 'more.yaml': 'version: 1\nallow: [lighting.scene]\n' });
+    expect(ruleIds(loaded)?.toSorted()).toEqual(['hvac.setpoint', 'lighting.scene']);
   });
 
   it("takes a profile from the site's own folder first", () => {

@@ -2,7 +2,8 @@
  * From a site file to the site: everything it names is read, checked and put together.
  *
  * F1 All findings of the site file, its profiles and its policies stand in one answer, each with file, line and column.
- * F2 With one finding there is no site. Nothing unknown is passed over, nothing is guessed.
+ * F2 With one finding there is no site. Nothing unknown is passed over, nothing is guessed. A policy with a finding is not used, and does
+ *    not keep the site from starting: what was decided by before still stands in the journal (G-PS-3).
  * F3 What comes out does not change any more.
  */
 import { createHash } from 'node:crypto';
@@ -31,7 +32,7 @@ export interface LoadOptions {
 }
 
 export type LoadedSite =
-  | { readonly kind: 'ok'; readonly site: Site }
+  | { readonly kind: 'ok'; readonly site: Site; readonly policyFindings: readonly Finding[] }
   /** What to mend, in the order of the files. */
   | { readonly kind: 'invalid'; readonly findings: readonly Finding[] };
 
@@ -43,7 +44,7 @@ export function loadSite(file: string, options: LoadOptions): LoadedSite {
   const folders = [...(outline.profiles === null ? [] : [join(dirname(file), outline.profiles)]), options.profilesDir];
   const profiles = loadProfiles(outline, folders, drivers);
   const places = { source, base: dirname(file), operatorsDir: options.operatorsDir };
-  const { operators, findings: ofOperators } = loadOperators(places, outline, profiles);
+  const { operators, names, policyFindings, ...ofOperators } = loadOperators(places, outline, profiles);
   const modules = new Map([...outline.connections].map(([id, entry]) => [id, driverOf(drivers, entry)]));
   const checked = source.check(siteSchema(drivers, modules));
   const place = { source, outline, drivers, profiles, folders };
@@ -53,15 +54,17 @@ export function loadSite(file: string, options: LoadOptions): LoadedSite {
       : [...checkAddresses(source, checked.value), ...checkHeartbeat(place, checked.value)]),
     ...checkSite(place),
     ...[...profiles.values()].flatMap((one) => (one.kind === 'invalid' ? one.findings : [])),
-    ...ofOperators,
+    ...ofOperators.findings,
   ];
   // A driver may have refused a URL for the secret in it already.
   const findings = [
     ...found,
     ...checkSecrets(source).filter((secret) => !found.some((other) => isSamePlace(secret, other))),
   ];
-  if ('findings' in checked || findings.length > 0) return { kind: 'invalid', findings: inOrder(findings) };
-  return { kind: 'ok', site: build(checked.value, { source, options, profiles, operators }) };
+  if ('findings' in checked || findings.length > 0)
+    return { kind: 'invalid', findings: inOrder([...findings, ...policyFindings]) };
+  const site = build(checked.value, { source, options, profiles, operators, names });
+  return { kind: 'ok', site, policyFindings: inOrder(policyFindings) };
 }
 
 function loadProfiles(
@@ -99,6 +102,7 @@ interface Parts {
   readonly options: LoadOptions;
   readonly profiles: ReadonlyMap<string, LoadedProfile>;
   readonly operators: ReadonlyMap<string, LoadedOperator>;
+  readonly names: ReadonlySet<string>;
 }
 
 /** The tenant of a simulated site that names none; nothing live is ever stored under it. */
@@ -136,6 +140,7 @@ function build(file: SiteFile, parts: Parts): Site {
     devices: frozenMap(devices.map((device) => [device.id, device])),
     bindings: frozenMap(Object.entries(file.bindings).map(([name, ids]) => [name, [...new Set(ids)]])),
     operators: Object.entries(file.operators).map(([name, entry]) => buildOperator(name, entry, parts)),
+    policy_names: parts.names,
     models: frozenMap(Object.entries(file.models)),
     upstream:
       upstream === undefined
@@ -181,5 +186,5 @@ function buildOperator(name: string, entry: SiteFile['operators'][string], parts
   const loaded = parts.operators.get(name);
   if (loaded === undefined) throw new Error(`the operator ${name} was not loaded`);
   const { uid = name, mode, settings } = entry;
-  return { name, uid, folder: loaded.folder, mode, policy: loaded.policy, settings };
+  return { name, uid, folder: loaded.folder, mode, policy_files: loaded.policy_files, settings };
 }

@@ -1,15 +1,17 @@
-/** The operators of a site: where they live, and what their policies allow. */
+/** The operators of a site: where they live, and which policies they have. */
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CAPABILITIES } from '@fibric/sdk';
-import { type Finding, loadPolicy, type Policy } from '@fibric/policy';
+import type { Finding } from '@fibric/policy';
 import type { Outline } from './outline.ts';
 import type { LoadedProfile } from './profile.ts';
-import { readBytes, type Source } from './source.ts';
+import { readPolicy } from './policy-files.ts';
+import type { PolicyFile } from './site.ts';
+import type { Source } from './source.ts';
 
 export interface LoadedOperator {
   readonly folder: string;
-  readonly policy: Policy | null;
+  readonly policy_files: readonly PolicyFile[];
 }
 
 export interface OperatorPlaces {
@@ -23,9 +25,16 @@ export function loadOperators(
   places: OperatorPlaces,
   outline: Outline,
   profiles: ReadonlyMap<string, LoadedProfile>,
-): { readonly operators: ReadonlyMap<string, LoadedOperator>; readonly findings: readonly Finding[] } {
+): {
+  readonly operators: ReadonlyMap<string, LoadedOperator>;
+  readonly findings: readonly Finding[];
+  /** What is wrong with their policies: it keeps those from being used, and not the site from starting. */
+  readonly policyFindings: readonly Finding[];
+  readonly names: ReadonlySet<string>;
+} {
   const names = capabilityNames(profiles);
   const findings: Finding[] = [];
+  const policyFindings: Finding[] = [];
   const operators = new Map<string, LoadedOperator>();
   for (const [name, { path, policy }] of outline.operators) {
     const folder = path === null ? resolve(places.operatorsDir, name) : resolve(places.base, path);
@@ -36,11 +45,14 @@ export function loadOperators(
           : places.source.at(['operators', name, 'path'], '');
       findings.push({ ...at, message: `the operator '${name}' has no folder ${folder}` });
     }
-    const loaded = loadFiles(places, name, policy, names);
-    findings.push(...loaded.findings);
-    operators.set(name, { folder, policy: loaded.policy });
+    const policy_files = policy.map((file) => ({ file: join(places.base, file), path: resolve(places.base, file) }));
+    const read = readPolicy(policy_files, names, (file, why) =>
+      places.source.at(['operators', name, 'policy'], `the policy ${file}: ${why}`),
+    );
+    if (read.kind === 'bad') policyFindings.push(...read.findings);
+    operators.set(name, { folder, policy_files });
   }
-  return { operators, findings };
+  return { operators, findings, policyFindings, names };
 }
 
 /** What a policy may name: a tool is called by its capability. */
@@ -49,23 +61,4 @@ function capabilityNames(profiles: ReadonlyMap<string, LoadedProfile>): Readonly
     one.kind === 'ok' ? one.profile.tools.map((tool) => tool.capability.name) : [],
   );
   return new Set([...CAPABILITIES.keys(), ...own]);
-}
-
-function loadFiles(
-  { source, base }: OperatorPlaces,
-  operator: string,
-  files: readonly string[],
-  names: ReadonlySet<string>,
-): { readonly policy: Policy | null; readonly findings: readonly Finding[] } {
-  const read = files.map((file) => ({ file: join(base, file), bytes: readBytes(resolve(base, file)) }));
-  const findings = read.flatMap(({ file, bytes }) =>
-    typeof bytes === 'string' ? [source.at(['operators', operator, 'policy'], `the policy ${file}: ${bytes}`)] : [],
-  );
-  const sources = read.flatMap(({ file, bytes }) =>
-    typeof bytes === 'string' ? [] : [{ file, text: bytes.toString('utf8') }],
-  );
-  if (sources.length === 0) return { policy: null, findings };
-  const loaded = loadPolicy(sources, { capabilities: names, tools: names });
-  if ('findings' in loaded) return { policy: null, findings: [...findings, ...loaded.findings] };
-  return { policy: findings.length === 0 ? loaded.policy : null, findings };
 }

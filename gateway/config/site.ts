@@ -12,7 +12,6 @@ import type {
   PointValue,
   Unit,
 } from '@fibric/sdk';
-import type { Policy } from '@fibric/policy';
 
 /** Implausible values are marked, never dropped. */
 export interface Plausibility {
@@ -92,6 +91,12 @@ export interface Connection {
   readonly devices: readonly Device[];
 }
 
+/** A policy file as it is named in findings, and where it lies. */
+export interface PolicyFile {
+  readonly file: string;
+  readonly path: string;
+}
+
 export interface OperatorSite {
   readonly name: string;
   /** Fixed at first deploy; keys are built with it so that a renamed operator keeps them. */
@@ -99,8 +104,8 @@ export interface OperatorSite {
   /** Absolute path of the folder that holds `operator.ts`. */
   readonly folder: string;
   readonly mode: Mode;
-  /** Null: no policy, everything it proposes is blocked. */
-  readonly policy: Policy | null;
+  /** What it may do stands in these, evaluated as one set; none: everything it proposes is blocked. */
+  readonly policy_files: readonly PolicyFile[];
   /** Passed to the operator host, which checks it against the operator's own schema. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -154,6 +159,8 @@ export interface Site {
   /** Capability name to connection ids. */
   readonly bindings: ReadonlyMap<string, readonly string[]>;
   readonly operators: readonly OperatorSite[];
+  /** Capabilities that a policy may speak about: those of the product and those of the site's profiles. */
+  readonly policy_names: ReadonlySet<string>;
   /** Router alias to its providers, in order of preference. */
   readonly models: ReadonlyMap<string, readonly { readonly provider: 'rules' }[]>;
   readonly upstream: Upstream | null;

@@ -48,6 +48,8 @@ export interface Control {
   leases(): readonly LeaseView[];
   /** Null: there is no lease or hold of that id. Throws `conflict` while a stop forbids it. */
   release(id: string, who: string): Promise<ReleaseReport | null>;
+  /** Other rules count from now on, and with them other interlocks. */
+  rulesChanged(): void;
   /** A point has news: it may be one that a lease depends on. */
   heard(ref: { readonly device: string; readonly point: string; readonly entity_key: string }): void;
   /** A receipt about this lease is durable: it was opened, kept, moved or ended. */
@@ -88,6 +90,10 @@ class SiteControl implements Control {
 
   start(): void {
     for (const lease of this.#leases()) this.#watch(lease);
+  }
+
+  rulesChanged(): void {
+    for (const { lease_id } of this.#leases()) this.#check(lease_id);
   }
 
   async close(): Promise<void> {

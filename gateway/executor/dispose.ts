@@ -20,6 +20,7 @@ import type { Lanes } from './lanes.ts';
 import { grantOf, leaseRefusal, ungrantable } from './lease.ts';
 import { heldBack, overridden, type OverrideDeps } from './override.ts';
 import { renewal, renewedInPlace } from './renew.ts';
+import { type RulesNow, underRulesNow } from './rules-now.ts';
 import { stopEnding, stopped } from './stop.ts';
 import { heldBack as heldOff, modeNow } from './holds.ts';
 import { startStopwatch } from './stopwatch.ts';
@@ -28,6 +29,8 @@ export interface DisposeDeps extends ConcludeDeps, OverrideDeps {
   readonly lanes: Lanes;
   readonly keys: KeyMemory;
   readonly facts: FactSources;
+  /** The rules of the moment of an operator, by its uid. */
+  readonly policyOf: RulesNow['of'];
   /** Sees to it that time that the machine slept has passed on `ioClock`. */
   readonly noticeSleep: () => void;
   /** Appends the receipt and resolves when it is durable. */
@@ -101,10 +104,13 @@ function sendGate(deps: DisposeDeps, job: Job, { asked }: Before): () => boolean
 }
 
 /** Sent under this, or not sent and ended like that. */
-export type Gate = { readonly ending: Ending } | { readonly before: Before; readonly verdict: Verdict };
+export type Gate =
+  | { readonly ending: Ending }
+  | { readonly job: Job; readonly before: Before; readonly verdict: Verdict };
 
-/** Permitted, with when it was first to be sent. */
+/** Permitted under the rules of the moment, with when it was first to be sent. */
 interface Permitted {
+  readonly job: Job;
   readonly before: Before;
   readonly verdict: Verdict;
   readonly sentMs: number;
@@ -146,7 +152,12 @@ async function evaluateKnown(deps: DisposeDeps, job: Job): Promise<Ending | null
  * Everything up to the intent, in the order of contract §5. Returns the ending, or what is needed to act. `sentMs`: when an earlier
  * attempt was sent, which is no further action to a rule that counts.
  */
-async function evaluate(deps: DisposeDeps, job: Job, sentMs: number | null): Promise<{ ending: Ending } | Permitted> {
+async function evaluate(
+  deps: DisposeDeps,
+  admitted: Job,
+  sentMs: number | null,
+): Promise<{ ending: Ending } | Permitted> {
+  const job = underRulesNow(deps.policyOf, admitted);
   const known = await evaluateKnown(deps, job);
   if (known) return { ending: known };
   const before = await readBefore(deps, job);
@@ -189,7 +200,7 @@ async function evaluate(deps: DisposeDeps, job: Job, sentMs: number | null): Pro
   const noWayBack = ungrantable(deps.journal.projection, job, before);
   if (noWayBack) return { ending: { ...noWayBack, verdict: null, baseline } };
   // Counted in the turn in which it was decided: the next one to be decided on may be of the same moment.
-  return { before, verdict, sentMs: sentMs ?? deps.facts.sent.add(job.origin.operator, job.action.capability) };
+  return { job, before, verdict, sentMs: sentMs ?? deps.facts.sent.add(job.origin.operator, job.action.capability) };
 }
 
 /** It may be tried again only on the device that it was tried on: what somebody did since is not overwritten (§2.6, "neither"). */
@@ -202,8 +213,10 @@ function movedEnding({ before, verdict }: { before: Before; verdict: Verdict }, 
 
 /** Disposes of one action. Resolves with its receipt once that is durable, or with null when the gateway stops first. */
 export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed> {
-  const hold = await deps.lanes.acquire(lanesOfJob(queued));
-  const job = { ...queued, origin: { ...queued.origin, mode: modeNow(queued.origin, deps.journal.projection) } };
+  const asking = underRulesNow(deps.policyOf, queued);
+  const hold = await deps.lanes.acquire(lanesOfJob(asking));
+  const ruled = underRulesNow(deps.policyOf, asking);
+  const job = { ...ruled, origin: { ...ruled.origin, mode: modeNow(ruled.origin, deps.journal.projection) } };
   if (hold.kind === 'full') {
     return deps.end(job, {
       outcome: 'refused_busy',
@@ -224,6 +237,11 @@ export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed>
       reason_code: 'lane_timeout',
       reason: `waited ${hold.waited_ms} ms for its entity`,
     });
+  }
+  // While it waited the rules may have come to ask for another lane.
+  if (lanesOfJob(job).join() !== lanesOfJob(asking).join()) {
+    hold.release();
+    return dispose(deps, job);
   }
   try {
     let sentMs: number | null = null;
@@ -247,7 +265,7 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
     if (sentFrom && wasMoved(job, sentFrom, gate.before)) return deps.end(job, movedEnding(gate, attempt - 1));
     const { before, verdict } = gate;
     // What is sent is what was judged; what was proposed stays on the plan and in the receipt's arguments.
-    const aimed = aimedAt(job, verdict.effective?.writes);
+    const aimed = aimedAt(gate.job, verdict.effective?.writes);
     deps.journal.append(intentOf(deps, aimed, attempt, before, verdict));
     await deps.journal.durable();
     const { action, resolution } = aimed;

@@ -2,7 +2,7 @@
  * Disposes of what operators propose: shape → admission → lanes → one receipt per action (execution §2).
  * T1 and, where the lane is free, T3 share a commit: a plan is durable before anything is done for it.
  */
-import { executionTerms, rationsRates } from '@fibric/policy';
+import { executionTerms } from '@fibric/policy';
 import {
   type Clock,
   type Driver,
@@ -17,7 +17,6 @@ import {
   type Receipt,
 } from '@fibric/sdk';
 import type { Bindings } from '../bindings.ts';
-import type { OperatorSite } from '../config/site.ts';
 import { type Action, actionId, idAt, type Origin, receiptOf, type RefusedAction } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { OpenAction } from '../journal/projection.ts';
@@ -37,14 +36,15 @@ import { leaseEffect } from './lease.ts';
 import type { Announce } from './override.ts';
 import { planEntry, prepare, type Prepared } from './prepare.ts';
 import { RunBudgets } from './run-budgets.ts';
-import { createSent, type RecentReceipts } from './sent.ts';
+import type { RulesNow } from './rules-now.ts';
+import { createSent, recallSent, type RecentReceipts } from './sent.ts';
 import { equals } from './verify.ts';
 
 export interface ExecutorDeps {
   readonly identity: Identity;
   /** Provenance that counts as real in this site. */
   readonly real: Provenance;
-  readonly operators: readonly OperatorSite[];
+  readonly policies: RulesNow;
   readonly bindings: Bindings;
   readonly journal: Journal;
   /** From the newest on; read once, at start. */
@@ -84,6 +84,8 @@ const SPACE_ROW_EVERY_MS = 60_000;
 export interface RunningExecutor extends Executor {
   /** Leases, hands on devices, the software stop. */
   readonly control: Control;
+  /** Other policies decide from now on: what waits is decided by them, and what stands under leases is looked at again. */
+  rulesChanged(): void;
   /** Settles the doubts and takes up the open actions that the last process left; their lanes are locked when this returns. */
   recover(): void;
   /** Actions without a receipt that this process works on. */
@@ -108,9 +110,9 @@ class SiteExecutor implements RunningExecutor {
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
     const { journal } = deps;
-    const recent = deps.operators.some(({ policy }) => rationsRates(policy)) ? deps.recentReceipts : null;
     const elapsed = createElapsed(deps.clock, deps.bootId, journal.resumedMs);
-    this.#facts = { ...deps, projection: journal.projection, sent: createSent(deps.clock, recent), elapsed };
+    this.#facts = { ...deps, projection: journal.projection, sent: createSent(deps.clock), elapsed };
+    recallSent(this.#facts.sent, deps, journal.epoch);
     this.#keys = {
       episode: (intentKey) => journal.projection.episodes.rows.get(intentKey) ?? null,
       consumed: (key) => journal.consumed(key),
@@ -128,14 +130,14 @@ class SiteExecutor implements RunningExecutor {
       announce: deps.announce,
       ioClock: deps.ioClock,
       noticeSleep: deps.noticeSleep,
+      policyOf: (uid) => deps.policies.of(uid),
       real: deps.real,
       driver: deps.driver,
       observe: deps.observe,
       stopping: this.#stopping.signal,
       end: (job, ending) => this.#end(job.origin, job.reasoning, job.action, ending),
     };
-    const policyOf = (uid: string) => this.#policyOf(uid);
-    this.control = createControl({ ...this.#dispose, bindings: deps.bindings, policyOf, log: deps.log });
+    this.control = createControl({ ...this.#dispose, bindings: deps.bindings, log: deps.log });
   }
 
   get busy(): number {
@@ -153,7 +155,7 @@ class SiteExecutor implements RunningExecutor {
     const plan_id = idAt('pl', journal.nextSeq);
     const origin = this.#origin(proposal);
     const reasoning = plan.reasoning ?? plan.rationale ?? null;
-    const policy = this.#policyOf(origin.operator_uid);
+    const policy = this.#deps.policies.of(origin.operator_uid);
     const sources = { bindings: this.#deps.bindings, keys: this.#keys, facts: this.#facts, budgets: this.#budgets };
     const prepared = prepare(sources, { plan, plan_id, proposal, origin, reasoning, policy });
     journal.append(planEntry({ plan, plan_id, proposal, origin, reasoning, policy }, prepared));
@@ -194,6 +196,11 @@ class SiteExecutor implements RunningExecutor {
     if (quiet) return { plan_id: null, rejected: why, receipts: [], awaiting: [] };
     this.#spaceTold.set(uid, now);
     return this.#reject(proposal, why);
+  }
+
+  rulesChanged(): void {
+    recallSent(this.#facts.sent, this.#deps, this.#deps.journal.epoch);
+    this.control.rulesChanged();
   }
 
   async runFailed(run: FailedRun): Promise<void> {
@@ -366,13 +373,9 @@ class SiteExecutor implements RunningExecutor {
   #jobOf(open: OpenAction): Job | null {
     const { action, origin, reasoning } = open;
     const resolution = this.#deps.bindings.tool(action.device, action.capability);
-    const policy = this.#policyOf(origin.operator_uid);
+    const policy = this.#deps.policies.of(origin.operator_uid);
     const terms = executionTerms(policy, actionFacts(origin.operator, action));
     return resolution && { origin, reasoning, action, resolution, policy, terms, admittedBefore: 0 };
-  }
-
-  #policyOf(uid: string): OperatorSite['policy'] {
-    return this.#deps.operators.find((operator) => operator.uid === uid)?.policy ?? null;
   }
 
   #background(work: Promise<unknown>): void {

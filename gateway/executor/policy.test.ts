@@ -2,7 +2,8 @@
 import { LIMITS, type PointValue } from '@fibric/sdk';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FakeDevice } from '../../test/support/fake-device.ts';
-import { type Kernel, type KernelOptions, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
+import type { Policy } from '@fibric/policy';
+import { type Kernel, type KernelOptions, policyOf, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 
@@ -260,5 +261,70 @@ describe('deciding', () => {
     const k = kernel(['step: { max: 5 }']);
     await k.propose([pulse('A')]);
     expect(k.receipts[0]).toMatchObject({ outcome: 'blocked', reason_code: 'default_closed', inputs: null });
+  });
+});
+
+describe('a policy that is tightened while actions wait', () => {
+  const rules = (...lines: readonly string[]) =>
+    policyOf(
+      [
+        'version: 1',
+        'rules:',
+        '  - id: r',
+        '    match: { capability: hvac.setpoint }',
+        '    decision: ALLOW',
+        ...lines,
+      ].join('\n'),
+    );
+
+  /** A kernel whose rules are exchanged while it runs. */
+  function exchangeable(first: Policy): { readonly k: Kernel; readonly use: (next: Policy | null) => void } {
+    let now: Policy | null = first;
+    const policies = { of: () => now, all: () => [{ policy: now }] };
+    const k = kernel([], { policy: null, parts: { policies } });
+    const use = (next: Policy | null): void => {
+      now = next;
+      k.executor.rulesChanged();
+    };
+    return { k, use };
+  }
+
+  it('decides at the head of the lane by the new one (row 26)', async () => {
+    const { k, use } = exchangeable(rules());
+    const all = Promise.all(
+      Array.from({ length: 8 }, (_, i) =>
+        k.executor.submit(k.proposal([setpoint('412', 21 + i / 10)], { run_id: `run_${i}` })),
+      ),
+    );
+    k.device.onWrite = () => use(rules('    constraints: { range: { arg: celsius, max: 20, unit: degC } }'));
+    await k.clock.until(all);
+    const [first, ...waiting] = k.receipts;
+    expect(first).toMatchObject({ outcome: 'applied' });
+    expect(waiting.map(({ outcome, reason_code }) => `${outcome}:${reason_code}`)).toEqual(
+      Array.from({ length: 7 }, () => 'blocked:out_of_range'),
+    );
+    expect(k.device.writes).toHaveLength(1);
+  });
+
+  it('waits for the lane that only the new one asks for', async () => {
+    const { k, use } = exchangeable(rules());
+    const alone = rules('    constraints: { single_flight: by_celsius }');
+    const begun: string[] = [];
+    const held = Promise.withResolvers<void>();
+    let other: Promise<unknown> = Promise.resolve();
+    k.device.onWrite = ({ device }) => {
+      begun.push(device);
+      if (device === 'fcu-412') return held.promise;
+      if (begun.length > 1) return undefined;
+      use(alone);
+      other = k.executor.submit(k.proposal([setpoint('412', 22)]));
+      return undefined;
+    };
+    const all = [setpoint('413', 21), setpoint('413', 22)].map((one) => k.executor.submit(k.proposal([one])));
+    await k.clock.advance(5_000);
+    expect(begun).toEqual(['fcu-413', 'fcu-412']);
+    held.resolve();
+    await k.clock.until(Promise.all([...all, other]));
+    expect(begun).toEqual(['fcu-413', 'fcu-412', 'fcu-413']);
   });
 });

@@ -26,7 +26,6 @@ export type Cause =
 
 export interface ReleaseDeps extends DisposeDeps {
   readonly bindings: Bindings;
-  readonly policyOf: (uid: string) => Job['policy'];
 }
 
 export type Released =
@@ -196,6 +195,6 @@ function gateOf(deps: ReleaseDeps, job: Job, lease: Lease, now: Standing): Gate 
     const reason = 'somebody else has moved it since; it is not written over';
     return { ending: { ...common, outcome: 'superseded_externally', reason_code: 'yielded', reason, readback } };
   }
-  if (!noop) return { before, verdict };
+  if (!noop) return { job, before, verdict };
   return { ending: { ...common, outcome: 'noop', reason_code: 'noop', reason: 'the device is back already' } };
 }

@@ -71,8 +71,28 @@ export interface BootEntry {
   readonly gateway_uid: string;
   readonly software: string;
   readonly site: string;
-  /** Content hash of each operator's policy in force; null where there is none. */
-  readonly policies: Readonly<Record<string, string | null>>;
+}
+
+/** A policy begins to decide on what an operator proposes. Every verdict after it names its hash (G-PS-6). */
+export interface PolicyEntry {
+  readonly type: 'policy/1';
+  readonly operator: string;
+  readonly operator_uid: string;
+  /** Null: the site names no policy any more, and everything is blocked. */
+  readonly hash: string | null;
+  /** Its rules in canonical form, a line each: what the hash is of, and all that is needed to decide by it again. */
+  readonly text: string | null;
+  /** The capabilities that its globs stand for. */
+  readonly names: readonly string[];
+  /** The files it was read from, and the SHA-256 of their bytes. */
+  readonly sources: readonly PolicySourceHash[];
+  /** A named person, or how else it came to this. */
+  readonly who: string;
+}
+
+export interface PolicySourceHash {
+  readonly file: string;
+  readonly sha256: string;
 }
 
 export interface PlanEntry {
@@ -259,6 +279,7 @@ export type ReceiptEntry = { readonly type: 'receipt/1' } & Omit<
 
 export type Entry =
   | BootEntry
+  | PolicyEntry
   | PlanEntry
   | RunEntry
   | IntentEntry

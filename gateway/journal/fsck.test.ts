@@ -15,7 +15,7 @@ import { lockFolder } from './lock.ts';
 async function folder(fill: (journal: Journal) => void = () => undefined): Promise<string> {
   const dir = scratchDir();
   const journal = openJournal({ dataDir: dir, clock: new VirtualClock(), bootId: 'b', onFailure: () => undefined });
-  const boot = { boot_id: 'b', gateway_uid: 'gw', software: '0', site: 's', policies: {} };
+  const boot = { boot_id: 'b', gateway_uid: 'gw', software: '0', site: 's' };
   journal.append({ type: 'boot/1', epoch: 1, ...boot });
   appendApplied(journal);
   appendApplied(journal, { intent_key: 'ship-risk:order:SO-1:hold', occurrence: 'once' });

@@ -32,7 +32,6 @@ function boot(journal: Journal): void {
     gateway_uid: 'gw',
     software: '0',
     site: 's',
-    policies: {},
   });
 }
 

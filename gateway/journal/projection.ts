@@ -12,6 +12,7 @@ import {
   type IntentEntry,
   type Origin,
   type PlanEntry,
+  type PolicyEntry,
   type ReceiptEntry,
   type Row,
   seqOf,
@@ -82,6 +83,12 @@ export interface Stop {
   readonly reason: string | null;
   /** Leases are taken back meanwhile. */
   readonly release: boolean;
+  readonly at: string;
+}
+
+/** The policy that decides on what an operator proposes. */
+export interface ActivePolicy extends Omit<PolicyEntry, 'type' | 'operator_uid'> {
+  readonly seq: number;
   readonly at: string;
 }
 
@@ -164,11 +171,13 @@ export class Projection {
   readonly liveHolds = new Table<string>('live_hold');
   /** Doubts of a journal that is lost, until a device was looked at. */
   readonly inherited = new Table<InheritedDoubt>('inherited', canonicalText);
+  /** By operator uid. */
+  readonly policies = new Table<ActivePolicy>('policy', canonicalText);
   readonly meta = new Table<number>('meta');
 
   get tables(): readonly Table<unknown>[] {
-    const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, meta } = this;
-    const tables = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, meta];
+    const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, policies, meta } = this;
+    const tables = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, policies, meta];
     return tables as readonly Table<unknown>[];
   }
 
@@ -208,6 +217,11 @@ export class Projection {
       case 'acknowledge/1':
         for (const hold of row.holds) this.liveHolds.delete(hold);
         return null;
+      case 'policy/1': {
+        const { operator, hash, text, names, sources, who, seq, at } = row;
+        this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at });
+        return null;
+      }
       case 'clock/1':
       case 'run/1':
       case 'probe/1':

@@ -48,6 +48,7 @@ class Story {
       case 'run/1':
       case 'probe/1':
       case 'mode/1':
+      case 'policy/1':
       case 'stop/1':
       case 'override/1':
       case 'clock/1':

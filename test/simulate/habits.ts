@@ -1,5 +1,5 @@
 /** Operators of different habits. They run inside the process, remember what the journal remembers for them, and mean no good or no harm. */
-import type { OperatorSite } from '@fibric/gateway/config/site';
+import type { RulesNow } from '@fibric/gateway/executor/rules-now';
 import type { Mode } from '@fibric/sdk';
 import { loadPolicy, type Policy } from '@fibric/policy';
 import type { Dice } from './dice.ts';
@@ -254,11 +254,12 @@ function policyOf(text: string): Policy {
 
 const POLICIES = new Map([OPEN, CAREFUL, LENT_BACK, LENT_TO].map((text) => [text, policyOf(text)]));
 
-export const OPERATORS: readonly OperatorSite[] = HABITS.map(({ name, mode, policy }) => ({
-  name,
-  uid: name,
-  folder: '',
-  mode,
-  policy: policy === null ? null : (POLICIES.get(policy) ?? null),
-  settings: {},
-}));
+const RULES = new Map(
+  HABITS.map(({ name, policy }) => [name, policy === null ? null : (POLICIES.get(policy) ?? null)]),
+);
+
+/** The rules of each of them, by name. */
+export const RULES_OF: RulesNow = {
+  of: (uid) => RULES.get(uid) ?? null,
+  all: () => [...RULES.values()].map((policy) => ({ policy })),
+};

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { entityKey, type Envelope, type ReadingPayload, type Receipt, type WriteCommand } from '@fibric/sdk';
 import { createBindings } from '@fibric/gateway/bindings';
-import type { OperatorSite, Site } from '@fibric/gateway/config/site';
+import type { Site } from '@fibric/gateway/config/site';
+import type { RulesNow } from '@fibric/gateway/executor/rules-now';
 import { createIds, type Ids } from '@fibric/gateway/ids';
 import { type Journal, openJournal } from '@fibric/gateway/journal/journal';
 import type { IntentEntry } from '@fibric/gateway/journal/entries';
@@ -53,7 +54,7 @@ export interface MachineDeps {
   readonly wall: WallClock;
   readonly field: Field;
   readonly dice: Dice;
-  readonly operators: readonly OperatorSite[];
+  readonly policies: RulesNow;
   readonly pollMs: number;
   readonly mishaps: () => Mishaps;
   readonly faults: () => Faults;
@@ -139,7 +140,7 @@ export class Machine {
         parts: {
           clock,
           ioClock: clock,
-          operators: this.#deps.operators,
+          policies: this.#deps.policies,
           bindings: createBindings(this.#deps.sabotage.openLanes ? withoutRegisters(SITE) : SITE),
           points: observer.points,
           driver: () => link,

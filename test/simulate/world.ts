@@ -6,7 +6,7 @@ import type { Envelope, PointValue } from '@fibric/sdk';
 import { check, type Story } from './checks.ts';
 import { type Dice, diceOf } from './dice.ts';
 import { Field } from './field.ts';
-import { type Habit, HABITS, OPERATORS } from './habits.ts';
+import { type Habit, HABITS, RULES_OF } from './habits.ts';
 import { CALM, type Faults } from './link.ts';
 import { Machine, type Mishaps, type Process, SAFE, type Sabotage } from './machine.ts';
 import { KNOBS, READ_POINTS, registerOf, REQUIRES } from './site.ts';
@@ -115,7 +115,7 @@ class World {
       field,
       sabotage,
       dice: this.dice.fork(),
-      operators: OPERATORS,
+      policies: RULES_OF,
       pollMs: this.weather.pollMs,
       mishaps: () => (this.#calm ? SAFE : this.weather.mishaps),
       faults: () => (this.#calm ? CALM : this.weather.faults),

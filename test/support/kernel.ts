@@ -188,7 +188,6 @@ export function startKernel(options: KernelOptions): Kernel {
     gateway_uid: 'gw',
     software: 'test',
     site: 'test',
-    policies: {},
   });
   const receipts: Receipt[] = [];
   const announced: Envelope[] = [];
@@ -209,7 +208,10 @@ export function startKernel(options: KernelOptions): Kernel {
     ioClock: clock,
     bootId,
     log: silent,
-    operators: ['comfort', 'floor'].map((name) => ({ name, uid: name, folder: '', mode, policy, settings: {} })),
+    policies: {
+      of: () => policy,
+      all: () => [{ policy }],
+    },
     bindings: createBindings(site),
     points: {
       all: () => [...points.values()],

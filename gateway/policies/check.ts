@@ -1,0 +1,57 @@
+/** Checking policies before they are used: those of a site, or one file. */
+import { CAPABILITIES } from '@fibric/sdk';
+import type { Finding } from '@fibric/policy';
+import type { LoadedSite } from '../config/load.ts';
+import { readPolicy } from '../config/policy-files.ts';
+import { readSource } from '../config/source.ts';
+
+export interface PolicyCheck {
+  /** One a policy that can be used; `operator` is null for a file that was checked by itself. */
+  readonly policies: readonly { readonly operator: string | null; readonly hash: string; readonly rules: number }[];
+  /** With one of these it is not used. */
+  readonly findings: readonly Finding[];
+  /** What a careful person looks at twice. */
+  readonly warnings: readonly Finding[];
+}
+
+/**
+ * `file` is a site file or a policy. What a policy may speak about is told by the site in `siteFile`; without one, what the product
+ * knows by itself.
+ */
+export function checkPolicies(
+  file: string,
+  siteFile: string | null,
+  load: (siteFile: string) => LoadedSite,
+): PolicyCheck {
+  if (isSite(file)) return checkSite(load(file));
+  const site = siteFile === null ? null : load(siteFile);
+  if (site?.kind === 'invalid') return { policies: [], findings: site.findings, warnings: [] };
+  const names = site?.site.policy_names ?? new Set(CAPABILITIES.keys());
+  return checkFiles(null, [{ file, path: file }], names);
+}
+
+/** Only a site file has these; whatever else is wrong with it. */
+function isSite(file: string): boolean {
+  const source = readSource(file);
+  const root = 'findings' in source ? null : source.root;
+  return typeof root === 'object' && root !== null && ('site' in root || 'operators' in root);
+}
+
+function checkSite(loaded: LoadedSite): PolicyCheck {
+  if (loaded.kind === 'invalid') return { policies: [], findings: loaded.findings, warnings: [] };
+  const { operators, policy_names } = loaded.site;
+  const checks = operators.map(({ name, policy_files }) => checkFiles(name, policy_files, policy_names));
+  return {
+    policies: checks.flatMap(({ policies }) => policies),
+    findings: loaded.policyFindings,
+    warnings: checks.flatMap(({ warnings }) => warnings),
+  };
+}
+
+function checkFiles(operator: string | null, ...[files, names]: Parameters<typeof readPolicy>): PolicyCheck {
+  const read = readPolicy(files, names);
+  if (read.kind === 'none') return { policies: [], findings: [], warnings: [] };
+  if (read.kind === 'bad') return { policies: [], findings: read.findings, warnings: [] };
+  const { policy, warnings } = read;
+  return { policies: [{ operator, hash: policy.hash, rules: policy.rules.length }], findings: [], warnings };
+}

@@ -1,0 +1,132 @@
+/**
+ * The policies that decide now, one an operator: named by their content, and in the journal before they decide (G-PS-6).
+ *
+ * P7 A policy with a finding is never used. The last one that was activated goes on, also across a restart; without one everything blocks.
+ * P8 Which policy decides follows from the journal: it begins with a row, and that row holds all that is needed to decide by it again.
+ */
+import { canonicalPolicy, type Finding, formatFinding, type Policy, restorePolicy } from '@fibric/policy';
+import { type Log, messageOf } from '@fibric/sdk';
+import { type PolicyRead, readPolicy } from '../config/policy-files.ts';
+import type { OperatorSite, Site } from '../config/site.ts';
+import { canonicalText } from '../journal/canonical.ts';
+import type { PolicyEntry } from '../journal/entries.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { ActivePolicy } from '../journal/projection.ts';
+
+/** What decides on the proposals of one operator. */
+export interface RunningPolicy {
+  readonly operator: string;
+  readonly uid: string;
+  /** Null: there is none, and everything is blocked. */
+  readonly policy: Policy | null;
+  /** Its row; null when no policy was ever activated. */
+  readonly active: ActivePolicy | null;
+  /** Why the files as they are now are not what decides; empty when they are. */
+  readonly refused: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+export interface Policies {
+  /** Null: everything is blocked. */
+  of(uid: string): Policy | null;
+  all(): readonly RunningPolicy[];
+  /** Reads the files again, in the name of `who`. What is without findings decides from now on; durable when this resolves. */
+  reload(who: string): Promise<readonly RunningPolicy[]>;
+}
+
+export interface PoliciesOptions {
+  readonly site: Pick<Site, 'operators' | 'policy_names'>;
+  readonly journal: Journal;
+  readonly log: Log;
+}
+
+class SitePolicies implements Policies {
+  readonly #options: PoliciesOptions;
+  readonly #running = new Map<string, RunningPolicy>();
+
+  constructor(options: PoliciesOptions) {
+    this.#options = options;
+    for (const operator of options.site.operators) this.#running.set(operator.uid, this.#take(operator, 'site file'));
+  }
+
+  of(uid: string): Policy | null {
+    return this.#running.get(uid)?.policy ?? null;
+  }
+
+  all(): readonly RunningPolicy[] {
+    return [...this.#running.values()];
+  }
+
+  async reload(who: string): Promise<readonly RunningPolicy[]> {
+    const { site, journal, log } = this.#options;
+    for (const operator of site.operators) this.#running.set(operator.uid, this.#take(operator, who));
+    log.info(
+      { who, policies: this.all().map(({ operator, active }) => [operator, active?.hash ?? null]) },
+      'policies read again',
+    );
+    await journal.durable();
+    return this.all();
+  }
+
+  /** Reads the files of an operator and decides which policy counts. */
+  #take(operator: OperatorSite, who: string): RunningPolicy {
+    const { site, log } = this.#options;
+    const { name, uid, policy_files } = operator;
+    const read = readPolicy(policy_files, site.policy_names);
+    if (read.kind !== 'bad') return this.#activate(operator, read, who);
+    const active = this.#lastOf(uid);
+    const policy = active && this.#restored(name, active);
+    const instead = policy ? `policy ${policy.hash.slice(0, 12)} goes on` : 'everything it proposes is blocked';
+    const findings = read.findings.map(formatFinding);
+    log.error({ operator: name, findings }, `alert: the policy of ${name} is refused; ${instead}`);
+    return { operator: name, uid, policy, active: policy ? active : null, refused: read.findings, warnings: [] };
+  }
+
+  #activate(operator: OperatorSite, read: Exclude<PolicyRead, { kind: 'bad' }>, who: string): RunningPolicy {
+    const { name, uid } = operator;
+    const policy = read.kind === 'ok' ? read.policy : null;
+    const entry = this.#entry(operator, read, who);
+    if (isNews(this.#lastOf(uid), entry)) this.#options.journal.append(entry);
+    const active = this.#lastOf(uid);
+    return { operator: name, uid, policy, active, refused: [], warnings: read.kind === 'ok' ? read.warnings : [] };
+  }
+
+  #entry({ name, uid }: OperatorSite, read: Exclude<PolicyRead, { kind: 'bad' }>, who: string): PolicyEntry {
+    const about = { type: 'policy/1', operator: name, operator_uid: uid, who } as const;
+    if (read.kind === 'none') return { ...about, hash: null, text: null, names: [], sources: [] };
+    const { policy, sources } = read;
+    const names = [...this.#options.site.policy_names].toSorted();
+    return { ...about, hash: policy.hash, text: canonicalPolicy(policy), names, sources };
+  }
+
+  #lastOf(uid: string): ActivePolicy | null {
+    return this.#options.journal.projection.policies.rows.get(uid) ?? null;
+  }
+
+  /** The policy of a row. One that this release no longer understands is none. */
+  #restored(operator: string, { text, hash, names, seq }: ActivePolicy): Policy | null {
+    if (text === null) return null;
+    try {
+      const policy = restorePolicy(text, new Set(names));
+      if (policy.hash === hash) return policy;
+      throw new Error(`it has the hash ${policy.hash}`);
+    } catch (error) {
+      this.#options.log.error(
+        { operator, seq, hash },
+        `alert: the policy in row ${seq} cannot be used: ${messageOf(error)}`,
+      );
+      return null;
+    }
+  }
+}
+
+/** That there is no policy is news only where there was one. */
+function isNews(before: ActivePolicy | null, { hash, sources }: PolicyEntry): boolean {
+  if (before === null) return hash !== null;
+  return before.hash !== hash || canonicalText(before.sources) !== canonicalText(sources);
+}
+
+/** Reads the policies of the site's operators, and journals those that begin to decide. */
+export function createPolicies(options: PoliciesOptions): Policies {
+  return new SitePolicies(options);
+}
