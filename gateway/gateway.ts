@@ -48,7 +48,8 @@ import { createOperators } from './operators.ts';
 import { createPolicies } from './policies/running.ts';
 import { createRouter } from './router.ts';
 import { createSchedule } from './schedule.ts';
-import { createSpaceGuard, spaceOf } from './space.ts';
+import { createSpaceGuard, sizeOf, spaceOf } from './space.ts';
+import { JOURNAL_FILE } from './journal/schema.ts';
 import { openSyncStore, SYNC_FILE } from './sync/store.ts';
 import { createSync, type Sync } from './sync/sync.ts';
 import { createView } from './view.ts';
@@ -146,6 +147,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     clock: ioClock,
     log,
     spaceOf,
+    walBytes: () => sizeOf(join(dataDir, `${JOURNAL_FILE}-wal`)),
     shrink: (bytes) => events.shrink(bytes),
   });
   const watch = clockWatchOf(deps, (entry) => void journal.append(entry));

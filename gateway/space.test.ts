@@ -12,13 +12,14 @@ const MIB = 1024 ** 2;
 
 interface Bench {
   space: Space;
+  wal: number;
   /** Ends when telemetry has given up everything. */
   telemetry: number;
   readonly told: string[];
 }
 
 function open(free: number, total = GIB, dir = scratchDir()) {
-  const bench: Bench = { space: { free_bytes: free, total_bytes: total }, telemetry: 64 * MIB, told: [] };
+  const bench: Bench = { space: { free_bytes: free, total_bytes: total }, wal: 0, telemetry: 64 * MIB, told: [] };
   const tell = (_: unknown, message: string): void => void bench.told.push(message);
   const clock = new VirtualClock();
   const guard = createSpaceGuard({
@@ -31,6 +32,7 @@ function open(free: number, total = GIB, dir = scratchDir()) {
       bench.telemetry -= gone;
       return gone;
     },
+    walBytes: () => bench.wal,
     ballastBytes: 2 * MIB,
   });
   onTestFinished(() => guard.stop());
@@ -51,6 +53,18 @@ describe('disk space', () => {
     const left = bench.telemetry;
     await clock.advance(3 * LIMITS.spaceCheckMs);
     expect([bench.telemetry, bench.told.length]).toEqual([left, 2]);
+  });
+
+  it('F4 tells once of a write-ahead log that a reader keeps from being emptied, and when it is again (row 102)', async () => {
+    const { bench, clock } = open(0.5 * GIB);
+    bench.wal = LIMITS.walStuckBytes;
+    await clock.advance(3 * LIMITS.spaceCheckMs);
+    bench.wal = 0;
+    await clock.advance(3 * LIMITS.spaceCheckMs);
+    expect(bench.told).toEqual([
+      "alert: the journal's write-ahead log has grown to 256 MiB: another program reads journal.db and does not come to an end; end that program (nothing is lost)",
+      "the journal's write-ahead log is emptied again",
+    ]);
   });
 
   it.each([

@@ -3,10 +3,11 @@
  *
  * F1 Below 15 % the oldest telemetry goes, a little at a time, and a person is told.
  * F2 Below 5 % or 64 MiB, or without a reserve, no new plan is admitted; what is under way may end.
+ * F4 A write-ahead log that somebody keeps from being emptied is told of, before it is the disk that is told of (row 102).
  * F3 A reserve of 32 MiB is given up once when the journal finds the disk full, and made again when there is room.
  */
 import { open, rename, rm } from 'node:fs/promises';
-import { statfsSync, unlinkSync } from 'node:fs';
+import { statfsSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, LIMITS, type Log, messageOf, type Timer } from '@fibric/sdk';
 
@@ -23,6 +24,8 @@ export interface SpaceOptions {
   readonly spaceOf: (dir: string) => Space;
   /** Gives up about so many bytes of telemetry; returns how many it gave up. */
   readonly shrink: (bytes: number) => number;
+  /** Size of the journal's write-ahead log. */
+  readonly walBytes: () => number;
   /** Size of the reserve. Left out: that of `LIMITS`. */
   readonly ballastBytes?: number;
 }
@@ -46,6 +49,11 @@ export function spaceOf(dir: string): Space {
   return { free_bytes: bavail * bsize, total_bytes: blocks * bsize };
 }
 
+/** Size of a file; 0 when there is none. */
+export function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
 type Level = 'well' | 'low' | 'out';
 
 function levelOf({ free_bytes, total_bytes }: Space): Level {
@@ -61,6 +69,7 @@ class Guard implements SpaceGuard {
   readonly #file: string;
   #timer: Timer | null = null;
   #level: Level = 'well';
+  #stuck = false;
   #making: Promise<void> | null = null;
   /** Why there is no reserve; null while there is one, or it is being made. */
   #missing: string | null = null;
@@ -100,10 +109,11 @@ class Guard implements SpaceGuard {
   }
 
   #check(): void {
-    const { clock, dir, spaceOf } = this.#options;
+    const { clock, dir, spaceOf, walBytes } = this.#options;
     const space = spaceOf(dir);
     const level = levelOf(space);
     this.#tell(level, space);
+    this.#tellOfWal(walBytes());
     if (level !== 'well') this.#options.shrink(LIMITS.spaceShrinkBytes);
     if (level !== 'out') this.#making ??= this.#makeBallast().finally(() => void (this.#making = null));
     this.#timer = clock.after(LIMITS.spaceCheckMs, () => this.#check());
@@ -118,6 +128,19 @@ class Guard implements SpaceGuard {
     if (level === 'well') log.info(space, `disk: ${words}; telemetry is kept and plans are admitted again`);
     else if (level === 'low') log.warn(space, `alert: disk: ${words}; the oldest telemetry goes`);
     else log.error(space, `alert: disk: ${words}; no new plan is admitted`);
+  }
+
+  #tellOfWal(bytes: number): void {
+    const stuck = bytes >= LIMITS.walStuckBytes;
+    if (stuck === this.#stuck) return;
+    this.#stuck = stuck;
+    const { log } = this.#options;
+    if (!stuck) log.info({ bytes }, "the journal's write-ahead log is emptied again");
+    else
+      log.error(
+        { bytes },
+        `alert: the journal's write-ahead log has grown to ${Math.floor(bytes / MIB)} MiB: another program reads journal.db and does not come to an end; end that program (nothing is lost)`,
+      );
   }
 
   /** Written in full, so that its blocks are really ours, and renamed only then: half a reserve is none. */

@@ -95,6 +95,8 @@ export const LIMITS = {
   spaceOutBytes: 64 * 1024 * 1024,
   /** Kept on the disk to be given up once: room for the outcomes of everything that is under way when the disk is full. */
   ballastBytes: 32 * 1024 * 1024,
+  /** The journal's write-ahead log is emptied from time to time; this much of it means that somebody reads on and keeps it from that. */
+  walStuckBytes: 256 * 1024 * 1024,
   /** How often free space is looked at, beside before every plan, and how much telemetry goes at a time. */
   spaceCheckMs: 5_000,
   spaceShrinkBytes: 4 * 1024 * 1024,

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -45,6 +46,29 @@ describe('the journal', () => {
     const reader = openJournalReader(dir);
     expect(reader.verify()).toMatchObject({ kind: 'proved', rows: 16, receipts: 5, open_intents: 0 });
     reader.close();
+  });
+
+  it('J2 goes on beside a reader that does not come to an end, and its log is short again afterwards (row 102)', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    boot(journal);
+    await journal.durable();
+    const wal = (): number => statSync(join(dir, 'journal.db-wal')).size;
+    const stuck = new Database(join(dir, 'journal.db'), { readonly: true });
+    const rows = stuck.prepare('SELECT seq FROM entries').iterate();
+    rows.next();
+    const write = async (): Promise<void> => {
+      const plan_id = idAt('pl', journal.nextSeq);
+      journal.append({ ...planOf(plan_id, []), reasoning: 'x'.repeat(60_000) });
+      await journal.durable();
+    };
+    const limit = 64 * 1024 * 1024;
+    while (wal() <= limit + 1024 * 1024) await write();
+    rows.return?.();
+    stuck.close();
+    for (let i = 0; i < 3 && wal() > limit; i++) await write();
+    expect(wal()).toBeLessThanOrEqual(limit);
+    expect(openJournalReader(dir).verify()).toMatchObject({ kind: 'proved' });
   });
 
   it('J1 refuses UPDATE and DELETE by SQL (G-R-13, row 110)', async () => {
