@@ -179,7 +179,7 @@ describe('loadPolicy: the whole of the rule schema (§2.11)', () => {
     expect('findings' in loaded ? loaded.findings.map(formatFinding) : []).toEqual([]);
     const kinds = 'policy' in loaded ? loaded.policy.rules[0]?.constraints.map(({ kind }) => kind) : [];
     const missing = KIND_NAMES.filter((name) => kinds?.includes(name) !== true);
-    expect(missing).toEqual(['single_flight']);
+    expect(missing).toEqual(['single_flight', 'on_conflict']);
   });
 
   const constrained = (constraint: string): readonly string[] =>

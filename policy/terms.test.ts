@@ -8,6 +8,7 @@ describe('executionTerms', () => {
   it('says nothing of its own when the policy says nothing', () => {
     const silent = {
       on_failure: null,
+      on_conflict: 'wait',
       on_unknown: null,
       on_overrun: 'truncate',
       lanes: [],
@@ -37,6 +38,24 @@ rules:
       on_failure: 'continue',
       on_overrun: 'truncate',
     });
+  });
+
+  it('lets an older wish give way only where no rule says otherwise, and refuses where one does (G-SF-3)', () => {
+    const both = (a: string, b: string) =>
+      executionTerms(
+        policyOf(`
+version: 1
+rules:
+  - { id: a, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { on_conflict: ${a} } }
+  - { id: b, match: { tool: set_setpoint }, decision: ALLOW, constraints: { on_conflict: ${b} } }
+`),
+        action(),
+      ).on_conflict;
+    expect([both('coalesce', 'coalesce'), both('coalesce', 'wait'), both('coalesce', 'refuse')]).toEqual([
+      'coalesce',
+      'wait',
+      'refuse',
+    ]);
   });
 
   it('names the lanes that single_flight asks for beside the entity (G-SF-2)', () => {

@@ -15,6 +15,8 @@ import type { ActionFacts, Facts } from './types.ts';
 export interface ExecutionTerms {
   /** Any rule that says stop stops. */
   readonly on_failure: 'stop' | 'continue' | null;
+  /** Refused where any rule says so; an older wish gives way only where no rule says otherwise. */
+  readonly on_conflict: 'wait' | 'refuse' | 'coalesce';
   /** Any rule that says hold holds. */
   readonly on_unknown: 'hold' | 'release' | null;
   /** Any rule that says reject_plan rejects. */
@@ -38,6 +40,7 @@ export function executionTerms(policy: Policy | null, action: ActionFacts): Exec
   const onUnknown = all('on_unknown');
   return {
     on_failure: onFailure.includes('stop') ? 'stop' : (onFailure[0] ?? null),
+    on_conflict: strictestConflict(all('on_conflict')),
     on_unknown: onUnknown.includes('hold') ? 'hold' : (onUnknown[0] ?? null),
     on_overrun: all('quantity').some((one) => one.on_overrun === 'reject_plan') ? 'reject_plan' : 'truncate',
     lanes: [...new Set(all('single_flight').flatMap((one) => lane(one, action)))].toSorted(),
@@ -48,6 +51,11 @@ export function executionTerms(policy: Policy | null, action: ActionFacts): Exec
     approval: strictestApproval(all('approval')),
     alert: strictestAlert(all('alert')),
   };
+}
+
+function strictestConflict(all: readonly Terms<'on_conflict'>[]): ExecutionTerms['on_conflict'] {
+  if (all.includes('refuse')) return 'refuse';
+  return all.length > 0 && all.every((one) => one === 'coalesce') ? 'coalesce' : 'wait';
 }
 
 /** True where a rule rations how often something may be sent: then it must be known what was sent before a restart. */

@@ -16,7 +16,7 @@ import { conclude, type ConcludeDeps } from './conclude.ts';
 import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
 import { aimedAt, type Ending, type Job } from './job.ts';
 import { checkKey, type KeyMemory } from './keys.ts';
-import type { Lanes } from './lanes.ts';
+import type { Conflict, Lanes } from './lanes.ts';
 import { grantOf, leaseRefusal, ungrantable } from './lease.ts';
 import { heldBack, overridden, type OverrideDeps } from './override.ts';
 import { renewal, renewedInPlace } from './renew.ts';
@@ -211,19 +211,34 @@ function movedEnding({ before, verdict }: { before: Before; verdict: Verdict }, 
   return { outcome: code, stage: 'act', reason_code: code, reason, attempt, verdict, ...seen };
 }
 
+/** A pulse or a call is never swallowed by another: only of a state that is set the last wish is enough. */
+function conflictOf({ action, terms, origin }: Job): Conflict | undefined {
+  if (terms.on_conflict === 'refuse') return { kind: 'refuse' };
+  if (terms.on_conflict === 'wait' || action.effect_class !== 'absolute_set') return undefined;
+  const wish = `${origin.operator_uid} ${action.intent_key}@${action.occurrence}`;
+  return { kind: 'coalesce', wish, revision: action.revision, name: action.action_id };
+}
+
 /** Disposes of one action. Resolves with its receipt once that is durable, or with null when the gateway stops first. */
 export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed> {
   const asking = underRulesNow(deps.policyOf, queued);
-  const hold = await deps.lanes.acquire(lanesOfJob(asking));
+  const hold = await deps.lanes.acquire(lanesOfJob(asking), conflictOf(asking));
   const ruled = underRulesNow(deps.policyOf, asking);
   const job = { ...ruled, origin: { ...ruled.origin, mode: modeNow(ruled.origin, deps.journal.projection) } };
   if (hold.kind === 'full') {
     return deps.end(job, {
       outcome: 'refused_busy',
       stage: 'lane',
-      reason_code: 'lane_full',
-      reason: 'too many actions wait for this entity',
+      reason_code: asking.terms.on_conflict === 'refuse' ? 'entity_locked' : 'lane_full',
+      reason:
+        asking.terms.on_conflict === 'refuse'
+          ? 'its entity is busy, and its rule says not to wait'
+          : 'too many actions wait for this entity',
     });
+  }
+  if (hold.kind === 'superseded') {
+    const reason = `${hold.by} wants something newer of the same, and took its place before its turn came`;
+    return deps.end(job, { outcome: 'superseded', stage: 'lane', reason_code: 'coalesced', reason });
   }
   if (hold.kind === 'withdrawn') {
     const stop = stopped(deps.journal.projection);

@@ -4,7 +4,7 @@ import { createBindings } from '../bindings.ts';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { LIMITS, sleep } from '@fibric/sdk';
 import { FakeDevice } from '../../test/support/fake-device.ts';
-import { setpoint, startKernel } from '../../test/support/kernel.ts';
+import { pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { SITE } from '../../test/simulate/site.ts';
@@ -90,6 +90,57 @@ describe('lanes', () => {
         ['timeout', LIMITS.lanesWaiting],
       ]),
     );
+  });
+});
+
+describe('what finds its entity busy', () => {
+  const ruled = (word: string) =>
+    `version: 1\nrules: [{ id: r, match: { capability: '*.*' }, decision: ALLOW, constraints: { on_conflict: ${word} } }]\n`;
+
+  /** A first wish is at the device; `wishes` come while it is. */
+  async function meanwhile(word: string, wishes: readonly ReturnType<typeof setpoint>[]) {
+    const k = startKernel({ dataDir: scratchDir(), policy: ruled(word) });
+    onTestFinished(() => k.close());
+    k.device.values.set('fcu-412/setpoint', 17);
+    k.device.onWrite = () => sleep(k.clock, 1_000);
+    const all = [setpoint('412', 20), ...wishes].map((wish) => k.executor.submit(k.proposal([wish])));
+    const ends = await k.clock.until(Promise.all(all), 60_000);
+    return {
+      receipts: ends.flatMap(({ receipts }) => receipts),
+      sent: k.device.writes.map(({ writes }) => writes[0]?.value),
+    };
+  }
+
+  it('coalesces: an older wish gives its place to a newer one of the same, and says to which (G-SF-4)', async () => {
+    const { receipts, sent } = await meanwhile('coalesce', [
+      setpoint('412', 21),
+      setpoint('412', 22),
+      setpoint('412', 23),
+    ]);
+    expect(receipts.map(({ outcome, reason_code }) => `${outcome}:${reason_code}`)).toEqual([
+      'applied:verified',
+      'superseded:coalesced',
+      'superseded:coalesced',
+      'applied:verified',
+    ]);
+    expect(receipts[1]?.reason).toContain(receipts[2]?.action_id);
+    expect(sent).toEqual([20, 23]);
+  });
+
+  it('refuses where the rule says not to wait (row 43)', async () => {
+    const { receipts, sent } = await meanwhile('refuse', [setpoint('412', 21)]);
+    expect(receipts[1]).toMatchObject({ outcome: 'refused_busy', reason_code: 'entity_locked' });
+    expect(sent).toEqual([20]);
+  });
+
+  it('waits where no rule says anything, and of a pulse each one is done', async () => {
+    expect((await meanwhile('wait', [setpoint('412', 21), setpoint('412', 22)])).sent).toEqual([20, 21, 22]);
+    const k = startKernel({ dataDir: scratchDir(), policy: ruled('coalesce') });
+    onTestFinished(() => k.close());
+    k.device.onWrite = () => sleep(k.clock, 1_000);
+    const all = [pulse('B'), pulse('B'), pulse('B')].map((one) => k.executor.submit(k.proposal([one])));
+    await k.clock.until(Promise.all(all), 60_000);
+    expect(k.device.writes).toHaveLength(3);
   });
 });
 

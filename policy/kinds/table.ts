@@ -13,6 +13,7 @@ import type { Answer, Kind, Stage } from './kind.ts';
 import * as lease from './lease.ts';
 import * as minInterval from './min-interval.ts';
 import * as minOnOff from './min-on-off.ts';
+import * as onConflict from './on-conflict.ts';
 import * as onFailure from './on-failure.ts';
 import * as onUnknown from './on-unknown.ts';
 import * as override from './override.ts';
@@ -42,6 +43,7 @@ function kind<S extends z.ZodType>(
 export const KINDS = {
   when: kind(when, 'grant', BOTH),
   single_flight: kind(singleFlight, 'grant', BOTH),
+  on_conflict: kind(onConflict, 'grant', NEVER),
   on_failure: kind(onFailure, 'grant', NEVER),
   on_unknown: kind(onUnknown, 'grant', NEVER),
   idempotency: kind(idempotency, 'grant', NEVER),

@@ -140,6 +140,7 @@ const KINDS: { readonly [K in keyof OracleConstraints]-?: fc.Arbitrary<unknown> 
   evidence: fewOf(evidence),
   interlocks: fewOf(interlock),
   single_flight: fc.constantFrom('by_zone', 'by_zone_id', 'by_loop'),
+  on_conflict: fc.constantFrom('wait', 'refuse', 'coalesce'),
   on_failure: fc.constantFrom('stop', 'continue'),
 };
 

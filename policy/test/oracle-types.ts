@@ -70,6 +70,7 @@ export interface OracleConstraints {
     readonly max_age: string;
   }[];
   readonly single_flight?: string;
+  readonly on_conflict?: string;
   readonly on_failure?: string;
   readonly on_unknown?: string;
   readonly idempotency?: { readonly scope: string };

@@ -102,7 +102,10 @@ class House {
   /** `rig:ticket` to how often it came. */
   readonly fired = new Map<string, number>();
   readonly levels = new Map<string, number>();
-  /** Last rows that were seen by a reader, by number: they must never be gone. */
+  /**
+   * Last rows that were there beside a gateway at rest, by number: they must never be gone. What is found after a kill alone may not have
+   * been flushed: nobody was told of it.
+   */
   readonly seen = new Map<number, string>();
   readonly units = RIGS.map(
     (_, i) => new ModbusUnit({ id: i + 1, input: { 0: 0, 10: 0 }, holding: { 0: 0, 10: 0 }, coil: { 0: 0 } }),
@@ -204,6 +207,7 @@ operators:
     actions: number;
     receipts: number;
     kept: number;
+    last: readonly [number, string] | null;
   } {
     const story = {
       open: new Set<string>(),
@@ -214,11 +218,11 @@ operators:
       actions: 0,
       receipts: 0,
       kept: 0,
+      last: null as readonly [number, string] | null,
     };
     const db = new Database(join(this.data, 'journal.db'), { readonly: true });
-    let last: readonly [number, string] | null = null;
     for (const { row, hash } of rowsAfter(db, 0)) {
-      last = [row.seq, hash];
+      story.last = [row.seq, hash];
       if (this.seen.has(row.seq)) story.kept += this.seen.get(row.seq) === hash ? 1 : 0;
       if (row.type === 'plan/1') {
         for (const { action } of row.actions) story.open.add(action.action_id);
@@ -236,7 +240,6 @@ operators:
       }
     }
     db.close();
-    if (last) this.seen.set(...last);
     return story;
   }
 }
@@ -248,8 +251,9 @@ async function idle(house: House, life: Life): Promise<void> {
   let before = -1;
   await waitFor('the gateway to have nothing to do', async () => {
     if (life.ended()) return true;
-    const now = house.story().receipts;
-    const quiet = now === before && house.story().open.size === 0;
+    const { receipts: now, open, last } = house.story();
+    const quiet = now === before && open.size === 0;
+    if (quiet && last && !life.ended()) house.seen.set(...last);
     before = now;
     if (!quiet) await new Promise((resolve) => setTimeout(resolve, 150));
     return quiet;

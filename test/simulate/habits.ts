@@ -35,6 +35,11 @@ rules:
       on_failure: continue
 `;
 
+/** Of wishes that wait, only the last is wanted. */
+const LAST_COUNTS = `version: 1
+rules: [{ id: last, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { on_conflict: coalesce } }]
+`;
+
 /** Lends for minutes what it sets, and leaves alone what a person set. */
 const lending = (fallback: string, renew: boolean) => `version: 1
 rules:
@@ -113,7 +118,7 @@ export const HABITS: readonly Habit[] = [
   {
     name: 'flooding',
     mode: 'live',
-    policy: OPEN,
+    policy: LAST_COUNTS,
     everyMs: 600_000,
     run: (dice) => {
       const zone = dice.pick(ZONES);
@@ -252,7 +257,7 @@ function policyOf(text: string): Policy {
   return loaded.policy;
 }
 
-const POLICIES = new Map([OPEN, CAREFUL, LENT_BACK, LENT_TO].map((text) => [text, policyOf(text)]));
+const POLICIES = new Map([OPEN, CAREFUL, LENT_BACK, LENT_TO, LAST_COUNTS].map((text) => [text, policyOf(text)]));
 
 const RULES = new Map(
   HABITS.map(({ name, policy }) => [name, policy === null ? null : (POLICIES.get(policy) ?? null)]),
