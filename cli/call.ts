@@ -54,6 +54,8 @@ export interface Call {
     readonly clear?: boolean;
     readonly reason?: string;
     readonly site?: string;
+    readonly value?: number;
+    readonly arg?: readonly string[];
   };
   readonly io: Io;
 }

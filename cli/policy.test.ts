@@ -125,4 +125,46 @@ describe('a running gateway', () => {
     expect([code, out]).toEqual([2, expect.stringContaining(finding)]);
     expect(bench.view.modeChanges).toContain('site-lead read the policies again');
   });
+
+  test('explains which rule would decide and why; exit 3 when that is a block', async () => {
+    const may = await bench.here(
+      'policy',
+      'explain',
+      'hvac.setpoint',
+      'zone:412',
+      '--value',
+      '21.5',
+      '--arg',
+      'mode=heat',
+    );
+    expect(may).toEqual({
+      code: 0,
+      out: "ALLOW: rule 'comfort-setpoint' permits it.\nBeside the rules, now: floor holds a lease on it (leased, stage lease).\n",
+      err: `policy ${'c'.repeat(12)}, comfort is live, asked as at the head of the lane\n`,
+    });
+    const not = await bench.here(
+      'policy',
+      'explain',
+      'hvac.setpoint',
+      'zone:412',
+      '--value',
+      '30',
+      '--operator',
+      'comfort',
+      '--json',
+    );
+    expect([not.code, JSON.parse(not.out)]).toMatchObject([
+      3,
+      { decision: 'BLOCK', value: 30, args: {}, entity_key: 'zone:412' },
+    ]);
+  });
+
+  test.for([
+    ['an operator that is not there', ['hvac.setpoint', '--operator', 'floor'], 4, "no operator 'floor'"],
+    ['an entity that is none', ['hvac.setpoint', '412'], 2, 'expected kind:id, such as zone:412'],
+    ['an argument that is none', ['hvac.setpoint', '--arg', 'celsius'], 2, '--arg celsius: expected name=value'],
+    ['a value that is no number', ['hvac.setpoint', '--value', '0x20'], 2, 'expected a number'],
+  ] as const)('says what is wrong with %s', async ([, words, code, says]) => {
+    expect(await bench.here('policy', 'explain', ...words)).toMatchObject({ code, err: expect.stringContaining(says) });
+  });
 });

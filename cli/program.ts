@@ -65,11 +65,22 @@ function configured(command: Command, io: Io): Command {
 function addOption(command: Command, name: Verb['options'][number]): void {
   const [flags, help] = OPTIONS[name];
   if (name === 'limit') command.option(flags, help, positive);
+  else if (name === 'value') command.option(flags, help, decimal);
+  else if (name === 'arg') command.option(flags, help, gathered);
   else command.option(flags, help);
 }
 
 function positive(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('expected a whole number from 1.');
+  return Number(text);
+}
+
+function gathered(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text];
+}
+
+function decimal(text: string): number {
+  if (!/^-?\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('expected a number.');
   return Number(text);
 }
 

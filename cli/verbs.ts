@@ -23,6 +23,8 @@ export const OPTIONS = {
   clear: ['--clear', 'end the stop'],
   reason: ['--reason <text>', 'why, for the record'],
   once: ['--once', 'one run, now'],
+  value: ['--value <n>', 'the quantity that a ceiling applies to, such as the temperature of a setpoint'],
+  arg: ['--arg <name=value>', 'an argument; as often as there are any'],
   site: ['--site <site.yaml>', 'the site whose capabilities a policy may speak about'],
 } as const;
 export type OptionName = keyof typeof OPTIONS;
@@ -191,6 +193,13 @@ export const VERBS: readonly Verb[] = [
     summary: 'the policies that decide now: since when, by whom, from which files',
     options: ['data', 'json', 'limit'],
     run: async (call) => (await import('./verbs/policy.ts')).ls(call),
+  },
+  {
+    name: 'policy explain',
+    args: '<capability> [entity]',
+    summary: 'which rule would decide this action now, and why, rule by rule; nothing is done',
+    options: ['operator', 'value', 'arg', 'data', 'json'],
+    run: async (call) => (await import('./verbs/policy.ts')).explain(call),
   },
   {
     name: 'policy reload',

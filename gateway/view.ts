@@ -7,6 +7,7 @@ import type {
   HeldView,
   OperatorView,
   PointView,
+  PolicyQuestion,
   RunReport,
 } from './api/view.ts';
 import type { Bindings } from './bindings.ts';
@@ -14,6 +15,7 @@ import { forgetJournalFailures } from './boot.ts';
 import type { ClockWatch } from './clock-trust.ts';
 import type { Point, Site } from './config/site.ts';
 import type { Connections } from './connections.ts';
+import type { Evaluation } from './executor/evaluate.ts';
 import type { RunningExecutor } from './executor/executor.ts';
 import type { Hold } from './journal/entries.ts';
 import type { Journal } from './journal/journal.ts';
@@ -83,6 +85,7 @@ export function createView(parts: ViewParts): GatewayView {
       parts.executor.rulesChanged();
       return policyViews(running);
     },
+    evaluatePolicy: (question) => evaluatePolicy(parts, question),
     sync: () => parts.sync?.status() ?? null,
     why(receiptId) {
       const story = parts.reader.story(receiptId);
@@ -282,4 +285,25 @@ async function runOnce({ operators, modes }: ViewParts, name: string, who: strin
     receipts: disposition?.receipts ?? [],
     awaiting: disposition?.awaiting ?? [],
   };
+}
+
+async function evaluatePolicy(
+  { operators, executor, modes }: ViewParts,
+  { operator, ...wish }: PolicyQuestion,
+): Promise<Evaluation | null> {
+  const asking = (one: SiteOperator): boolean =>
+    operator === null ? one.description?.requires.includes(wish.capability) === true : one.site.name === operator;
+  const found = operators.all().filter(asking);
+  const [first, second] = found;
+  if (second && operator === null) {
+    const names = found.map(({ site }) => site.name).join(' and ');
+    throw new FibricError('invalid_parameter', `${names} could do ${wish.capability}: say which operator is meant`);
+  }
+  if (!first && operator === null)
+    throw new FibricError('invalid_parameter', `no operator of this site requires ${wish.capability}`);
+  if (!first) return null;
+  const { site, description } = first;
+  const { name, uid } = site;
+  const requires = description?.requires ?? [];
+  return executor.evaluate({ ...wish, operator: { name, uid, version: 'local' }, requires, mode: modes.of(site) });
 }

@@ -1,8 +1,9 @@
 /** May this happen? A pure, fail-closed decision over an action, rules and facts. */
 export { decide } from './decide.ts';
-export { explain } from './explain.ts';
+export { explain, explainRules } from './explain.ts';
 export { type Checked, checkYaml, type Finding, finding, formatFinding, formatPath, inOrder } from './findings.ts';
 export { type InterlockWatch, minOnOff, watchInterlocks } from './standing.ts';
+export { type ConstraintAccount, ledger, type RuleAccount } from './ledger.ts';
 export { type LoadedPolicy, loadPolicy, type PolicySource } from './load.ts';
 export { didYouMean, nearest } from './nearest.ts';
 export { type DecisionInputs, type Recorded, type Replay, replay } from './replay.ts';

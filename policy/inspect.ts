@@ -56,18 +56,27 @@ export function inspect(rules: readonly PolicyRule[], facts: Facts, moment: Mome
   );
   for (const rule of rules) {
     if (rule.decision === 'BLOCK') failures.push(...forbids(rule, clamped, watched));
-    for (const constraint of rule.decision === 'BLOCK' ? [] : rule.constraints) {
-      if (!KINDS[constraint.kind].at.includes(moment)) continue;
-      for (const asked of factsFor(constraint, clamped, watched)) {
-        const answer = ask(constraint, asked);
-        if (answer?.kind === 'noop') noop ??= answer;
-        else if (answer?.kind === 'note')
-          notes.push({ rule: rule.id, stage: KINDS[constraint.kind].stage, reason: answer.reason });
-        else if (answer !== null) failures.push(failureOf(rule, constraint, answer));
-      }
+    for (const { constraint, answer } of askAll(rule, moment, clamped, watched)) {
+      if (answer?.kind === 'noop') noop ??= answer;
+      else if (answer?.kind === 'note')
+        notes.push({ rule: rule.id, stage: KINDS[constraint.kind].stage, reason: answer.reason });
+      else if (answer !== null) failures.push(failureOf(rule, constraint, answer));
     }
   }
   return { failures, noop, notes, evidence: evidence(), missing: missing(), clamped };
+}
+
+interface Asked {
+  readonly constraint: Constraint;
+  readonly answer: Answer;
+}
+
+/** What the constraints of a rule answer that are asked at `moment`; one that concerns a clamp as well is asked twice. */
+export function* askAll(rule: PolicyRule, moment: Moment, clamped: Clamped, proposed: Facts): Generator<Asked> {
+  for (const constraint of rule.decision === 'BLOCK' ? [] : rule.constraints) {
+    if (!KINDS[constraint.kind].at.includes(moment)) continue;
+    for (const facts of factsFor(constraint, clamped, proposed)) yield { constraint, answer: ask(constraint, facts) };
+  }
 }
 
 /** The facts, with an eye on what is looked at. */
@@ -114,7 +123,7 @@ function ask(constraint: Constraint, facts: Facts): Answer {
 }
 
 /** A rule that forbids does so always, or where its `when` holds; where that cannot be told, it is an error. */
-function forbids(rule: PolicyRule, clamped: Clamped, proposed: Facts): readonly Failure[] {
+export function forbids(rule: PolicyRule, clamped: Clamped, proposed: Facts): readonly Failure[] {
   const forbidden = (condition: string): Failure => {
     const reason = `rule '${rule.id}' forbids it${condition}`;
     return { rule: rule.id, stage: 'grant', reason_code: 'blocked_by_rule', reason, rank: BLOCK_RANK };

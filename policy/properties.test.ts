@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide } from './decide.ts';
-import type { Policy } from './rules.ts';
+import { ledger } from './ledger.ts';
+import { canonicalPolicy, type Policy, restorePolicy } from './rules.ts';
 import { allFacts, constraints as arbitraryConstraints, policies } from './test/arbitrary.ts';
 import { oracle, type OracleVerdict } from './test/oracle.ts';
 import type { OraclePolicy, OracleRule } from './test/oracle-types.ts';
@@ -74,6 +75,34 @@ function* verdicts(
     }
   }
 }
+
+describe('a policy', () => {
+  const cases = fc.array(allFacts, { minLength: 20, maxLength: 20, size: 'max' });
+
+  it('is the same policy again when it is restored from its canonical text (P1)', () => {
+    fc.assert(
+      fc.property(policies, cases, moments, (written, given, moment) => {
+        const policy = compiled(written);
+        const restored = restorePolicy(canonicalPolicy(policy), KNOWN.capabilities);
+        expect(restored.hash).toBe(policy.hash);
+        for (const facts of given) expect(decide(restored, facts, moment)).toEqual(decide(policy, facts, moment));
+      }),
+    );
+  });
+
+  it('is explained rule by rule, and what they say adds up to the decision', () => {
+    fc.assert(
+      fc.property(policies, cases, moments, (written, given, moment) => {
+        const policy = compiled(written);
+        for (const facts of given) {
+          const said = ledger(policy, facts, moment).map(({ verdict }) => verdict);
+          const permitted = said.includes('permits') && !said.includes('blocks') && !said.includes('forbids');
+          expect(decide(policy, facts, moment).decision !== 'BLOCK').toBe(permitted);
+        }
+      }),
+    );
+  });
+});
 
 /** A rule about every capability that the site knows. */
 function everything(decision: OracleRule['decision'], more: OracleRule['constraints'] = {}): OracleRule {

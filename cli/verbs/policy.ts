@@ -1,6 +1,8 @@
-/** Policies: check them, see which decide, have them read again. */
+/** Policies: check them, see which decide and what they would say, have them read again. */
 import { resolve } from 'node:path';
+import type { Evaluation } from '@fibric/gateway/executor/evaluate';
 import type { PolicyView } from '@fibric/gateway/policies/view';
+import { FibricError } from '@fibric/sdk';
 import { type Call, EXIT, type ExitCode, person } from '../call.ts';
 import { connect } from '../client.ts';
 import { count, document, findingLine, line, list, paint, state, time } from '../print.ts';
@@ -62,6 +64,40 @@ const WORDS: Readonly<Record<PolicyView['state'], string>> = {
   kept: ': goes on, as the files have findings',
   none: ': everything it proposes is blocked',
 };
+
+export async function explain(call: Call): Promise<ExitCode> {
+  const { io, options, args } = call;
+  const [capability = '', entity = null] = args;
+  const { operator = null, value = null, arg = [] } = options;
+  const question = { capability, entity, operator, value, args: argumentsOf(arg) };
+  const answer = await (await connect(call)).post<Evaluation>('/v1/policy/evaluate', question);
+  if (options.json) document(io, answer);
+  else {
+    for (const text of answer.explanation.split('\n')) line(io, text);
+    for (const { reason, reason_code, stage } of answer.hurdles)
+      line(io, `Beside the rules, now: ${reason} (${reason_code}, stage ${stage}).`);
+    const hash = answer.policy_hash?.slice(0, 12) ?? 'none';
+    io.err(`policy ${hash}, ${answer.operator} is ${answer.mode}, asked as at ${MOMENTS[answer.moment]}`);
+  }
+  return answer.decision === 'BLOCK' ? EXIT.refused : EXIT.done;
+}
+
+const MOMENTS: Readonly<Record<Evaluation['moment'], string>> = {
+  admission: 'admission: it would not come further',
+  head: 'the head of the lane',
+};
+
+/** `name=value` as it was typed; the gateway knows which is a number. */
+function argumentsOf(words: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, name, value] = /^(\w+)=(.*)$/s.exec(word) ?? [];
+      if (name === undefined || value === undefined)
+        throw new FibricError('invalid_parameter', `--arg ${word}: expected name=value`);
+      return [name, value];
+    }),
+  );
+}
 
 export async function reload(call: Call): Promise<ExitCode> {
   const client = await connect(call);

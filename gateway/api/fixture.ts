@@ -3,7 +3,7 @@ import { type Envelope, makeEnvelope, type Mode, matchesGlob, type Receipt } fro
 import { type FakeControl, fakeControl } from './control-fixture.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader, ListQuery, PlanView, StoredEvent, Verification } from '../journal/types.ts';
-import { POLICY } from './policy-fixture.ts';
+import { evaluationOf, POLICY } from './policy-fixture.ts';
 import { storyOf } from './story-fixture.ts';
 import type {
   CapabilityView,
@@ -280,6 +280,7 @@ export function fakeGateway(): FakeGateway {
       view.modeChanges.push(`${who} read the policies again`);
       return [POLICY];
     },
+    evaluatePolicy: async (question) => evaluationOf(question),
     sync: () => null,
     why(receiptId) {
       const story = journal.story(receiptId);

@@ -1,5 +1,7 @@
-/** For tests: a policy that goes on because its file has a finding. */
+/** For tests: a policy that goes on because its file has a finding, and what it says: up to 26 °C. */
+import type { Evaluation } from '../executor/evaluate.ts';
 import type { PolicyView } from '../policies/view.ts';
+import type { PolicyQuestion } from './view.ts';
 
 export const POLICY: PolicyView = {
   object: 'policy',
@@ -26,3 +28,34 @@ export const POLICY: PolicyView = {
   ],
   warnings: [],
 };
+
+export function evaluationOf({ operator, capability, entity, args, value }: PolicyQuestion): Evaluation | null {
+  if (operator !== null && operator !== POLICY.operator) return null;
+  const fits = (value ?? 0) <= 26;
+  const decision = fits ? 'ALLOW' : 'BLOCK';
+  const reason = fits ? "rule 'comfort-setpoint' permits it" : `celsius is ${value} degC, at most 26 degC allowed`;
+  return {
+    object: 'policy_evaluation',
+    at: '2026-07-02T08:00:00.000Z',
+    operator: POLICY.operator,
+    mode: 'live',
+    capability,
+    entity_key: entity,
+    args,
+    value,
+    device: 'fcu-412',
+    policy_hash: POLICY.hash,
+    moment: fits ? 'head' : 'admission',
+    decision,
+    rule: 'comfort-setpoint',
+    stage: fits ? 'grant' : 'value',
+    reason_code: fits ? 'allowed' : 'out_of_range',
+    reason,
+    noop: false,
+    effective: null,
+    hurdles: [{ stage: 'lease', reason_code: 'leased', reason: 'floor holds a lease on it' }],
+    rules: [],
+    evidence: [],
+    explanation: `${decision}: ${reason}.`,
+  };
+}

@@ -19,6 +19,7 @@ import type {
   Trigger,
 } from '@fibric/sdk';
 import type { ReleaseReport, StopOrder } from '../executor/control.ts';
+import type { Evaluation, Wish } from '../executor/evaluate.ts';
 import type { LeaseView } from '../executor/lease-view.ts';
 import type { Stop } from '../journal/projection.ts';
 import type { ClockTrust } from '../clock-trust.ts';
@@ -168,6 +169,11 @@ export interface HeldView {
 /** Why a receipt says what it says: from the envelope that woke the run to what the upstream has. */
 export type WhyView = Story & { readonly sync: Delivery };
 
+/** An action that is asked about; `operator` may be left out where only one could mean it. */
+export interface PolicyQuestion extends Pick<Wish, 'capability' | 'entity' | 'args' | 'value'> {
+  readonly operator: string | null;
+}
+
 export interface GatewayView {
   status(): StatusView;
   points(): readonly PointView[];
@@ -197,6 +203,8 @@ export interface GatewayView {
   policies(): readonly PolicyView[];
   /** Reads the policy files again; what is without findings decides from now on. */
   reloadPolicies(who: string): Promise<readonly PolicyView[]>;
+  /** What would be decided on an action now. Null: no operator of that name. Throws `invalid_parameter` for what makes no sense. */
+  evaluatePolicy(question: PolicyQuestion): Promise<Evaluation | null>;
   /** Null when the site has no upstream. */
   sync(): SyncStatus | null;
   /** Null when there is no receipt of that id. */

@@ -27,8 +27,9 @@ import { modeUnderHolds } from './holds.ts';
 import { dispose, type DisposeDeps, type Disposed, resume } from './dispose.ts';
 import { actionFacts, type FactSources } from './facts.ts';
 import { type Control, createControl } from './control.ts';
+import { evaluate, type Evaluation, type Wish } from './evaluate.ts';
 import { createElapsed } from './elapsed.ts';
-import { type Ending, type Job, receiptEntry, type SiteFacts } from './job.ts';
+import { type Ending, type Job, originOf, receiptEntry, type SiteFacts } from './job.ts';
 import { settleInherited } from './inherited.ts';
 import type { KeyMemory } from './keys.ts';
 import { Lanes } from './lanes.ts';
@@ -86,6 +87,8 @@ export interface RunningExecutor extends Executor {
   readonly control: Control;
   /** Other policies decide from now on: what waits is decided by them, and what stands under leases is looked at again. */
   rulesChanged(): void;
+  /** What would be decided on an action now; nothing is done. */
+  evaluate(wish: Wish): Promise<Evaluation>;
   /** Settles the doubts and takes up the open actions that the last process left; their lanes are locked when this returns. */
   recover(): void;
   /** Actions without a receipt that this process works on. */
@@ -153,7 +156,7 @@ class SiteExecutor implements RunningExecutor {
     if (shaped.kind === 'rejected') return this.#reject(proposal, shaped);
     const { plan } = shaped;
     const plan_id = idAt('pl', journal.nextSeq);
-    const origin = this.#origin(proposal);
+    const origin = originOf(proposal);
     const reasoning = plan.reasoning ?? plan.rationale ?? null;
     const policy = this.#deps.policies.of(origin.operator_uid);
     const sources = { bindings: this.#deps.bindings, keys: this.#keys, facts: this.#facts, budgets: this.#budgets };
@@ -196,6 +199,10 @@ class SiteExecutor implements RunningExecutor {
     if (quiet) return { plan_id: null, rejected: why, receipts: [], awaiting: [] };
     this.#spaceTold.set(uid, now);
     return this.#reject(proposal, why);
+  }
+
+  evaluate(wish: Wish): Promise<Evaluation> {
+    return evaluate({ ...this.#dispose, ...this.#deps }, wish);
   }
 
   rulesChanged(): void {
@@ -249,19 +256,6 @@ class SiteExecutor implements RunningExecutor {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.allSettled([this.control.close(), ...this.#running]);
-  }
-
-  #origin({ operator, run_id, event, proposed_by, mode }: Proposal): Origin {
-    return {
-      operator: operator.name,
-      operator_uid: operator.uid,
-      version: operator.version,
-      run_id,
-      event_id: event.event_id,
-      correlation_id: event.correlation_id,
-      proposed_by,
-      mode,
-    };
   }
 
   /** One receipt per action, in whatever order the lanes allow; an action waits for those it follows. */

@@ -14,6 +14,7 @@ import type { ExecutionTerms, Policy, Verdict } from '@fibric/policy';
 import type { Resolution } from '../bindings.ts';
 import type { Action, Origin, ReceiptEntry, RefusedAction } from '../journal/entries.ts';
 import type { Identity } from '@fibric/sdk';
+import type { Proposal } from '../kernel.ts';
 
 export interface Job {
   readonly origin: Origin;
@@ -25,6 +26,13 @@ export interface Job {
   readonly terms: ExecutionTerms;
   /** Admitted actions of the same capability before this one in its run. */
   readonly admittedBefore: number;
+}
+
+/** Why and by whom, from what was proposed. */
+export function originOf({ operator, run_id, event, proposed_by, mode }: Proposal): Origin {
+  const { event_id, correlation_id } = event;
+  const { name, uid: operator_uid, version } = operator;
+  return { operator: name, operator_uid, version, run_id, event_id, correlation_id, proposed_by, mode };
 }
 
 /** How an action ended: what the receipt says beyond the action itself. */

@@ -63,6 +63,15 @@ test('P7 P8 SIGHUP takes a new policy over; a bad or missing one leaves the last
     policy: { rule: 'mild', hash: mild.hash },
   });
 
+  const asked = await gateway.fibric('policy', 'explain', 'hvac.setpoint', 'zone:1', '--value', '24');
+  expect(asked).toMatchObject({
+    code: 3,
+    out: expect.stringContaining('  range: FAILS, celsius is 24 degC, at most 23 degC allowed'),
+  });
+  expect(await gateway.fibric('policy', 'explain', 'hvac.setpoint', 'zone:1', '--value', '21.5')).toMatchObject({
+    code: 0,
+  });
+
   writeFileSync(policyFile(), `${readFileSync(policyFile(), 'utf8')}alow: [hvac.setpoint]\n`);
   const kept = await hangUp(({ state }) => state === 'kept');
   expect(kept).toMatchObject({
