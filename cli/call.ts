@@ -54,6 +54,7 @@ export interface Call {
     readonly clear?: boolean;
     readonly reason?: string;
     readonly site?: string;
+    readonly since?: string;
     readonly value?: number;
     readonly arg?: readonly string[];
   };

@@ -25,6 +25,7 @@ export const OPTIONS = {
   once: ['--once', 'one run, now'],
   value: ['--value <n>', 'the quantity that a ceiling applies to, such as the temperature of a setpoint'],
   arg: ['--arg <name=value>', 'an argument; as often as there are any'],
+  since: ['--since <when>', 'from this time on, or so long before the last; 30d when left out'],
   site: ['--site <site.yaml>', 'the site whose capabilities a policy may speak about'],
 } as const;
 export type OptionName = keyof typeof OPTIONS;
@@ -200,6 +201,13 @@ export const VERBS: readonly Verb[] = [
     summary: 'which rule would decide this action now, and why, rule by rule; nothing is done',
     options: ['operator', 'value', 'arg', 'data', 'json'],
     run: async (call) => (await import('./verbs/policy.ts')).explain(call),
+  },
+  {
+    name: 'policy diff',
+    args: '<file...>',
+    summary: 'what a changed policy would have said to everything that was decided: each verdict that changes',
+    options: ['operator', 'since', 'limit', 'data', 'json'],
+    run: async (call) => (await import('./verbs/policy-diff.ts')).diff(call),
   },
   {
     name: 'policy reload',

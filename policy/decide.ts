@@ -13,11 +13,14 @@ import { type Failure, firstFailure, inspect } from './inspect.ts';
 import { inputsOf } from './replay.ts';
 import { matchingRules, type Policy } from './rules.ts';
 import type { Decide, Facts, Moment, Verdict } from './types.ts';
-import { blocked, permitted, refusal } from './verdict.ts';
+import { blocked, NOTHING_FOUND, permitted, refusal } from './verdict.ts';
 
 /** May this happen? At `admission` only what needs no device is asked, at the `head` of the lane everything. */
 export const decide: Decide = (policy, facts, moment) => {
-  if (policy === null) return blocked(null, refusal('box', 'no_policy', 'there is no policy, so nothing is permitted'));
+  if (policy === null) {
+    const nothing = refusal('box', 'no_policy', 'there is no policy, so nothing is permitted');
+    return blocked(null, nothing, [], NOTHING_FOUND, inputsOf(facts, moment, []));
+  }
   try {
     return judge(policy, facts, moment);
   } catch (error) {
@@ -27,7 +30,8 @@ export const decide: Decide = (policy, facts, moment) => {
 
 function judge(policy: Policy, facts: Facts, moment: Moment): Verdict {
   const rules = matchingRules(policy, facts.action);
-  if (rules.every(({ decision }) => decision === 'LIMIT')) return blocked(policy, silence(facts));
+  if (rules.every(({ decision }) => decision === 'LIMIT'))
+    return blocked(policy, silence(facts), [], NOTHING_FOUND, inputsOf(facts, moment, []));
   // Errors first, then rules that say BLOCK, then constraints that do not hold, in the order of their stages.
   const found = inspect(rules, facts, moment);
   const inputs = inputsOf(facts, moment, found.missing);

@@ -1,5 +1,6 @@
 /** May this happen? A pure, fail-closed decision over an action, rules and facts. */
 export { decide } from './decide.ts';
+export { type Decided, type Difference, difference, type Said } from './diff.ts';
 export { explain, explainRules } from './explain.ts';
 export { type Checked, checkYaml, type Finding, finding, formatFinding, formatPath, inOrder } from './findings.ts';
 export { type InterlockWatch, minOnOff, watchInterlocks } from './standing.ts';

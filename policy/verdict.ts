@@ -11,12 +11,15 @@ export function refusal(stage: Failure['stage'], reason_code: string, reason: st
   return { rule: null, stage, reason_code, reason, rank: 0 };
 }
 
+/** No rule was asked. */
+export const NOTHING_FOUND: Pick<Inspection, 'failures' | 'evidence'> = { failures: [], evidence: [] };
+
 /** BLOCK, because of `failure`; beside it, whatever else failed at the same stage. */
 export function blocked(
   policy: Policy | null,
   { rule, stage, reason_code, reason }: Failure,
   rules: readonly PolicyRule[] = [],
-  found: Pick<Inspection, 'failures' | 'evidence'> = { failures: [], evidence: [] },
+  found = NOTHING_FOUND,
   inputs: DecisionInputs | null = null,
 ): Verdict {
   const failed = found.failures.filter((failure) => failure.stage === stage);

@@ -1,6 +1,7 @@
 /** For tests: a journal and an event log in memory, and a gateway made of them. */
 import { type Envelope, makeEnvelope, type Mode, matchesGlob, type Receipt } from '@fibric/sdk';
 import { type FakeControl, fakeControl } from './control-fixture.ts';
+import type { ActivePolicy } from '../journal/projection.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader, ListQuery, PlanView, StoredEvent, Verification } from '../journal/types.ts';
 import { evaluationOf, POLICY } from './policy-fixture.ts';
@@ -125,6 +126,7 @@ function newest<T extends { readonly seq: number; readonly operator: string }>(
 export class MemoryJournal implements JournalReader {
   readonly rows: Receipt[] = [];
   readonly planRows: PlanView[] = [];
+  readonly policies = (): readonly ActivePolicy[] => [];
   verification: Verification = { kind: 'proved', rows: 3, receipts: 2, head: 'd'.repeat(64), open_intents: 0 };
 
   /** Appends receipts with the next `seq`s; every other row of the chain is something else, as in a real journal. */

@@ -257,10 +257,17 @@ describe('deciding', () => {
     });
   });
 
-  it('says nothing of inputs where no rule was asked', async () => {
+  it('leaves it also where no rule spoke of it, so that another policy can be asked; not where no policy was', async () => {
     const k = kernel(['step: { max: 5 }']);
-    await k.propose([pulse('A')]);
-    expect(k.receipts[0]).toMatchObject({ outcome: 'blocked', reason_code: 'default_closed', inputs: null });
+    await k.propose([pulse('A'), setpoint('999', 21)]);
+    expect(k.receipts).toMatchObject([
+      {
+        outcome: 'blocked',
+        reason_code: 'default_closed',
+        inputs: { form: 'inputs/1', tool: 'gate.pulse', connector: 'fcu', effect_class: 'relative_or_pulse' },
+      },
+      { outcome: 'blocked', reason_code: 'no_device', inputs: null },
+    ]);
   });
 });
 

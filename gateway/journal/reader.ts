@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { FibricError, type Outcome, type Receipt } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type Row, seqOf } from './entries.ts';
+import type { ActivePolicy } from './projection.ts';
 import { JOURNAL_FILE } from './schema.ts';
 import { type Story, storyTeller } from './story.ts';
 import type { JournalReader, ListQuery, PlanStatus, PlanView } from './types.ts';
@@ -71,6 +72,11 @@ class SqliteReader implements JournalReader {
     const seq = seqOf('pl', planId);
     const stored = seq === null ? undefined : (this.#at.get('plan/1', seq) as Stored | undefined);
     return stored ? this.#toPlan(stored) : null;
+  }
+
+  policies(): readonly ActivePolicy[] {
+    const rows = this.#db.prepare("SELECT row FROM state WHERE tab = 'policy' ORDER BY key").pluck().all() as string[];
+    return rows.map((row) => JSON.parse(row) as ActivePolicy);
   }
 
   verify() {

@@ -1,5 +1,6 @@
 /** What the journal shows to those who only read: the API, the CLI (also offline), sync. */
 import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
+import type { ActivePolicy } from './projection.ts';
 import type { Story } from './story.ts';
 
 export const PLAN_STATUSES = ['proposed', 'executed', 'vetoed', 'expired', 'rejected'] as const;
@@ -56,6 +57,8 @@ export interface JournalReader {
   story(receiptId: string): Story | null;
   plans(query: ListQuery): readonly PlanView[];
   plan(planId: string): PlanView | null;
+  /** The policies that decide, or did when the gateway stopped. */
+  policies(): readonly ActivePolicy[];
   /** Walks the whole chain: hashes, links, one receipt per action, keys applied once. */
   verify(): Verification;
   /** Highest `seq`, 0 when empty. */
