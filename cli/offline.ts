@@ -35,6 +35,14 @@ export function offlineRecords(data: string): Records {
       const story = found(journal().story(id), 'receipt', id);
       return { ...story, sync: deliveryOf(data, story.receipt.seq) };
     },
+    async *alerts({ limit }) {
+      if (limit !== undefined) yield* journal().alerts.newest({ limit }).toReversed();
+      else
+        yield* inBatches(
+          (after) => journal().alerts.after(after, BATCH),
+          ({ seq }) => seq,
+        );
+    },
     async *plans(query) {
       yield* journal().plans(newest(query)).toReversed();
     },

@@ -113,6 +113,8 @@ const GOOD: ReadonlySet<string> = new Set([
   'active',
   'clean',
   'trusted',
+  'delivered',
+  'info',
 ]);
 const BAD: ReadonlySet<string> = new Set([
   'failed',
@@ -125,6 +127,7 @@ const BAD: ReadonlySet<string> = new Set([
   'rejected',
   'locked_out',
   'release_failed',
+  'critical',
 ]);
 
 /** A word of state: green when all is well, red when it is not. */

@@ -1,5 +1,6 @@
 /** Plans, receipts and events to read: from a running gateway, or from the folder of one that is stopped. */
 import type { WhyView } from '@fibric/gateway/api/view';
+import type { AlertView } from '@fibric/gateway/journal/alert-reader';
 import type { PlanView, StoredEvent, Verification } from '@fibric/gateway/journal/types';
 import { type Envelope, FibricError, type Receipt } from '@fibric/sdk';
 import type { Call } from './call.ts';
@@ -25,6 +26,7 @@ export interface Records {
   receipts(query: RecordQuery): AsyncIterable<Receipt>;
   receipt(id: string): Promise<Receipt>;
   why(id: string): Promise<WhyView>;
+  alerts(query: RecordQuery): AsyncIterable<AlertView>;
   plans(query: RecordQuery): AsyncIterable<PlanView>;
   plan(id: string): Promise<PlanView>;
   events(query: RecordQuery): AsyncIterable<EventRow>;
@@ -53,6 +55,10 @@ function onlineRecords(client: Client): Records {
         : newest<Receipt>(client, '/v1/receipts', { operator }, limit),
     receipt: (id) => client.get(`/v1/receipts/${encodeURIComponent(id)}`),
     why: (id) => client.get(`/v1/receipts/${encodeURIComponent(id)}/why`),
+    alerts: ({ limit }) =>
+      limit === undefined
+        ? client.all<AlertView>('/v1/alerts', { after: 0 })
+        : newest<AlertView>(client, '/v1/alerts', {}, limit),
     plans: ({ limit, operator }) => newest<PlanView>(client, '/v1/plans', { operator }, limit),
     plan: (id) => client.get(`/v1/plans/${encodeURIComponent(id)}`),
     events: ({ limit, type }) =>

@@ -40,6 +40,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   operators: 'the operators: list, run once, change the mode',
   leases: 'writes that will be taken back, and values set by hand that are left alone',
   policy: 'what operators may do: check it, see what decides, try a change',
+  alerts: 'what people were told',
   plans: 'what the operators proposed',
   receipts: 'what became of every action',
   sync: 'what the upstream has',
@@ -214,6 +215,18 @@ export const VERBS: readonly Verb[] = [
     summary: 'read the policy files again; one with a finding is refused, and what decided before goes on',
     options: ['as', 'data', 'json'],
     run: async (call) => (await import('./verbs/policy.ts')).reload(call),
+  },
+  {
+    name: 'alerts ls',
+    summary: 'what people were told and are being told, oldest first',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/alerts.ts')).ls(call),
+  },
+  {
+    name: 'alerts tail',
+    summary: 'follow alerts as they come',
+    options: reading,
+    run: async (call) => (await import('./verbs/alerts.ts')).tail(call),
   },
   {
     name: 'plans ls',

@@ -20,6 +20,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, FibricError, isoTime, LIMITS, type Log, parseTime } from '@fibric/sdk';
+import { raise } from './alerts/raise.ts';
 import type { Ids } from './ids.ts';
 import type { BootEntry, Hold } from './journal/entries.ts';
 import { type Journal, type JournalOptions, openJournal } from './journal/journal.ts';
@@ -127,7 +128,7 @@ function openOrReplace(options: BootOptions, thorough: boolean): Opened {
     if (!isTampered(error)) throw error;
     const folder = setAside(dataDir, ioClock.wallMs());
     const replaced = `${error.message}; it was moved to ${join(dataDir, folder)} and a new journal was begun`;
-    log.error({}, `alert: ${replaced}`);
+    log.error({}, replaced);
     return { journal: openJournal(options), replaced };
   }
 }
@@ -155,8 +156,10 @@ export async function bootJournal(options: BootOptions): Promise<Booted> {
   const { journal, replaced } = openOrReplace(options, failures > 0);
   const uid = gatewayUid(dataDir, ids);
   const hold = (name: Hold, reason: string): void => {
-    if (journal.projection.liveHolds.rows.get(name) !== reason) journal.append({ type: 'hold/1', hold: name, reason });
-    log.error({ hold: name }, `alert: ${reason}; nothing is done by itself until it is acknowledged`);
+    const words = `${reason}; nothing is done by itself until it is acknowledged`;
+    if (journal.projection.liveHolds.rows.get(name) === reason) return log.error({ hold: name }, words);
+    journal.append({ type: 'hold/1', hold: name, reason });
+    raise({ journal, log }, 'held', words);
   };
   const strange = strangeTo(journal, uid, mirror);
   const before = journal.epoch;
@@ -177,5 +180,5 @@ function inherit(journal: Journal, mirror: Obligations, log: Log): void {
   const unknown = doubts.filter(({ action_id }) => !journal.projection.open.rows.has(action_id));
   if (unknown.length === 0) return;
   journal.append({ type: 'inherited/1', gateway_uid, epoch, doubts: unknown });
-  log.error({ doubts: unknown.length }, `alert: ${unknown.length} writes are taken over whose outcome is not known`);
+  raise({ journal, log }, 'inherited', `${unknown.length} writes are taken over whose outcome is not known`);
 }

@@ -47,6 +47,7 @@ function box(options: { wall?: number; rtc?: boolean; dir?: string; synced?: boo
     slept: (ms) => void (off.noticed += ms),
     log: { info: warn, warn, error: warn },
     onEvent: (entry) => events.push(entry),
+    alert: (words) => void told.push(`alert: ${words}`),
   });
   watch.start();
   return {

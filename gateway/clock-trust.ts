@@ -45,6 +45,8 @@ export interface ClockWatchOptions {
   readonly slept: (ms: number) => void;
   readonly log: Log;
   readonly onEvent: (entry: ClockEntry) => void;
+  /** Something that a person is to hear of. */
+  readonly alert: (words: string) => void;
 }
 
 /** When this was written: no clock that is right shows less. */
@@ -99,13 +101,9 @@ class Watch implements ClockWatch {
   }
 
   start(): void {
-    const { state } = this.trust();
-    if (state === 'untrusted') {
+    if (this.trust().state === 'untrusted') {
       const why = this.#doubted ?? 'it was not synchronised and there is no clock that ran while the box was off';
-      this.#options.log.warn(
-        { state },
-        `alert: the clock is not trusted: ${why}; what needs the time of day is blocked`,
-      );
+      this.#options.alert(`the clock is not trusted: ${why}; what needs the time of day is blocked`);
     }
     this.#tick();
   }
@@ -166,8 +164,8 @@ class Watch implements ClockWatch {
     const { state, uncertainty_ms } = this.trust();
     this.#last = state;
     const by_ms = Math.round(byMs);
-    this.#options.log.warn({ event, by_ms, state }, `alert: ${words}`);
     this.#options.onEvent({ type: 'clock/1', event, by_ms, state, uncertainty_ms });
+    this.#options.alert(by_ms === 0 ? words : `${words} (${by_ms} ms)`);
   }
 
   #saved(): number {

@@ -21,6 +21,10 @@ import {
   sleep,
   upstreamOutcome,
 } from '@fibric/sdk';
+import type { Outbox } from './alerts/outbox.ts';
+import { raise } from './alerts/raise.ts';
+import { openOutbox } from './alerts/site-outbox.ts';
+import { tellSkew } from './alerts/skew.ts';
 import { ensureToken } from './api/auth.ts';
 import { removeRunFile, writeRunFile } from './api/run-file.ts';
 import type { Api } from './api/server.ts';
@@ -126,10 +130,14 @@ async function closeAll(closings: readonly Closing[], log: Log): Promise<void> {
 }
 
 /** Events of the clock are journaled once there is a journal; what happened before is in its first row. */
-function clockWatchOf(deps: GatewayDeps, onEvent: (entry: ClockEntry) => void): ClockWatch {
+function clockWatchOf(
+  deps: GatewayDeps,
+  onEvent: (entry: ClockEntry) => void,
+  alert: (words: string) => void,
+): ClockWatch {
   const { site, ioClock, clockSigns, slept, log } = deps;
   if (site.simulation) return declaredClock();
-  return watchClock({ dataDir: site.data, clock: ioClock, signs: clockSigns, slept, log, onEvent });
+  return watchClock({ dataDir: site.data, clock: ioClock, signs: clockSigns, slept, log, onEvent, alert });
 }
 
 /** What is there before any device is spoken to: the lock, the event log, room on the disk, the journal and its mirror. */
@@ -146,12 +154,19 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     dir: dataDir,
     clock: ioClock,
     log,
+    // Also told while a commit is under way, when no row may be added to it.
+    alert: (words) => queueMicrotask(() => raise({ journal, log }, 'disk', words)),
     spaceOf,
     walBytes: () => sizeOf(join(dataDir, `${JOURNAL_FILE}-wal`)),
     shrink: (bytes) => events.shrink(bytes),
   });
-  const watch = clockWatchOf(deps, (entry) => void journal.append(entry));
+  const watch = clockWatchOf(
+    deps,
+    (entry) => void journal.append(entry),
+    (words) => void raise({ journal, log }, 'clock', words),
+  );
   let mirror: Mirror | null = null;
+  let outbox: Outbox | null = null;
   closings.push(['mirror', () => mirror?.close()]);
   const { journal, uid } = await bootJournal({
     dataDir,
@@ -167,7 +182,10 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     },
     trust: () => watch.trust(),
     onFull: () => space.release(),
-    onCommit: () => mirror?.touch(),
+    onCommit() {
+      mirror?.touch();
+      outbox?.touch();
+    },
   });
   closings.push(['journal', () => journal.close()]);
   const policies = createPolicies({ site, journal, log });
@@ -179,6 +197,8 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     doubts: doubtsOf(journal.projection),
   });
   mirror = await openMirror({ dataDir, clock: ioClock, log, take: owed });
+  outbox = openOutbox(deps, journal, uid);
+  closings.push(['alerts', () => outbox?.stop()]);
   await mirror.flush();
   watch.start();
   closings.push(['clock', () => watch.stop()]);
@@ -186,7 +206,8 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   closings.push(['space', () => space.stop()]);
   const reader = openJournalReader(dataDir);
   closings.push(['journal reader', () => reader.close()]);
-  return { ids, uid, journal, policies, events, reader, space, watch };
+  outbox.start();
+  return { ids, uid, journal, policies, events, reader, space, watch, outbox };
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>;
@@ -194,7 +215,7 @@ type Stores = Awaited<ReturnType<typeof openStores>>;
 /** From the devices to the operators, in the order of execution §2.5. */
 async function startKernel(
   deps: GatewayDeps,
-  { ids, journal, policies, events, reader, space, watch }: Stores,
+  { ids, journal, policies, events, reader, space, watch, outbox }: Stores,
   closings: Closing[],
 ) {
   const { site, ioClock, clock, random, log, bootId } = deps;
@@ -233,10 +254,14 @@ async function startKernel(
     },
     clockTrusted: () => watch.trust().state !== 'untrusted',
     noticeSleep: () => watch.look(),
+    telling: outbox,
     lowSpace: () => space.refusal(),
     onReceipt: (receipt) => emit(receiptEvent(site, ids, receipt)),
   });
-  hear = (envelope) => heardBy(executor.control, envelope);
+  hear = (envelope) => {
+    heardBy(executor.control, envelope);
+    tellSkew({ journal, log }, envelope);
+  };
   closings.push(['executor', () => executor.stop()]);
   const schedule = createSchedule({ identity: site.identity, clock, ids, emit });
   const modes = createModes({ journal, operators: site.operators, log });

@@ -6,6 +6,7 @@
  */
 import { FibricError, type Log, type Mode, MODES } from '@fibric/sdk';
 import type { OperatorSite } from './config/site.ts';
+import { raise } from './alerts/raise.ts';
 import type { Journal } from './journal/journal.ts';
 
 /** Who wants it, and why. */
@@ -69,7 +70,7 @@ export function createModes(deps: {
       const operator = operators.find((one) => one.name === name);
       const from = operator && of(operator);
       if (!operator || from === undefined || rank(from) <= rank(mode)) return false;
-      log.error({ operator: name, from, to: mode }, `alert: ${name} is lowered from ${from} to ${mode}: ${reason}`);
+      raise({ journal, log }, 'demoted', `${name} is lowered from ${from} to ${mode}: ${reason}`, { operator: name });
       await change(operator, from, mode, { who: 'gateway', reason });
       return true;
     },

@@ -26,6 +26,7 @@ function open(free: number, total = GIB, dir = scratchDir()) {
     dir,
     clock,
     log: { info: tell, warn: tell, error: tell },
+    alert: (words) => void bench.told.push(`alert: ${words}`),
     spaceOf: () => bench.space,
     shrink(bytes) {
       const gone = Math.min(bytes, bench.telemetry);

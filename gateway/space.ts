@@ -21,6 +21,8 @@ export interface SpaceOptions {
   /** Real time. */
   readonly clock: Clock;
   readonly log: Log;
+  /** Something that a person is to hear of. Also called while a commit is under way. */
+  readonly alert: (words: string) => void;
   readonly spaceOf: (dir: string) => Space;
   /** Gives up about so many bytes of telemetry; returns how many it gave up. */
   readonly shrink: (bytes: number) => number;
@@ -101,10 +103,7 @@ class Guard implements SpaceGuard {
       return false;
     }
     this.#missing = 'the disk was full, and the reserve was given up for what is under way';
-    this.#options.log.error(
-      { file: this.#file },
-      `alert: ${this.#missing}; no new plan is admitted until there is room`,
-    );
+    this.#options.alert(`${this.#missing}; no new plan is admitted until there is room`);
     return true;
   }
 
@@ -123,11 +122,11 @@ class Guard implements SpaceGuard {
   #tell(level: Level, { ...space }: Space): void {
     if (level === this.#level) return;
     this.#level = level;
-    const { log } = this.#options;
+    const { log, alert } = this.#options;
     const words = inWords(space);
     if (level === 'well') log.info(space, `disk: ${words}; telemetry is kept and plans are admitted again`);
-    else if (level === 'low') log.warn(space, `alert: disk: ${words}; the oldest telemetry goes`);
-    else log.error(space, `alert: disk: ${words}; no new plan is admitted`);
+    else if (level === 'low') alert(`disk: ${words}; the oldest telemetry goes`);
+    else alert(`disk: ${words}; no new plan is admitted`);
   }
 
   #tellOfWal(bytes: number): void {
@@ -145,7 +144,7 @@ class Guard implements SpaceGuard {
 
   /** Written in full, so that its blocks are really ours, and renamed only then: half a reserve is none. */
   async #makeBallast(): Promise<void> {
-    const { ballastBytes = LIMITS.ballastBytes, log } = this.#options;
+    const { ballastBytes = LIMITS.ballastBytes, alert } = this.#options;
     const unfinished = `${this.#file}.new`;
     try {
       const there = await open(this.#file).catch(() => null);
@@ -165,7 +164,7 @@ class Guard implements SpaceGuard {
     } catch (error) {
       await rm(unfinished, { force: true }).catch(() => undefined);
       const why = `no reserve can be made on the disk: ${messageOf(error)}`;
-      if (this.#missing !== why) log.error({ file: this.#file }, `alert: ${why}; no new plan is admitted`);
+      if (this.#missing !== why) alert(`${why}; no new plan is admitted`);
       this.#missing = why;
     }
   }

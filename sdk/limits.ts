@@ -55,6 +55,15 @@ export const LIMITS = {
   /** A release that does not come through is tried again, for ever: first after, and at the longest after. */
   releaseRetryMs: 5_000,
   releaseRetryMaxMs: 600_000,
+  /** One page about one subject in so long; what comes in between goes out together. */
+  pageEveryMs: 300_000,
+  /** No channel has taken anything for so long: nothing is done any more that a person is to be told of. */
+  alertGraceMs: 900_000,
+  /** One attempt to hand a page to a channel, and how long an action waits that may only be done once a page is handed over. */
+  alertSendMs: 10_000,
+  alertAcceptMs: 15_000,
+  /** The file of pages; then it is begun anew and the one before is kept beside it. */
+  alertFileBytes: 8 * 1024 * 1024,
   /** A person's name, and why they stopped the gateway. */
   nameChars: 100,
   reasonChars: 500,
@@ -131,6 +140,11 @@ relation(LIMITS.runsInFlight <= LIMITS.runQueue, 'what is in flight was queued f
 relation(LIMITS.pageDefault <= LIMITS.pageMax, 'the default page is a page');
 relation(LIMITS.settlementMs < LIMITS.maxEpisodeMs, 'a doubt ends inside its episode');
 relation(LIMITS.releaseRetryMs <= LIMITS.releaseRetryMaxMs, 'a retry does not come sooner the longer it fails');
+relation(LIMITS.alertSendMs < LIMITS.alertAcceptMs, 'an action waits for at least one attempt');
+relation(
+  LIMITS.alertAcceptMs < LIMITS.laneWaitMs,
+  'those who wait behind an alert do not give up before it is settled',
+);
 relation(LIMITS.spaceOutShare < LIMITS.spaceLowShare, 'telemetry goes before admission does');
 relation(LIMITS.ballastBytes <= LIMITS.spaceOutBytes, 'the ballast is made only where it leaves room');
 relation(LIMITS.messageBytes < LIMITS.eventBlockBytes, 'a block holds any envelope');

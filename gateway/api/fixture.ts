@@ -2,6 +2,7 @@
 import { type Envelope, makeEnvelope, type Mode, matchesGlob, type Receipt } from '@fibric/sdk';
 import { type FakeControl, fakeControl } from './control-fixture.ts';
 import type { ActivePolicy } from '../journal/projection.ts';
+import { MemoryAlerts } from './alert-fixture.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader, ListQuery, PlanView, StoredEvent, Verification } from '../journal/types.ts';
 import { evaluationOf, POLICY } from './policy-fixture.ts';
@@ -127,6 +128,7 @@ export class MemoryJournal implements JournalReader {
   readonly rows: Receipt[] = [];
   readonly planRows: PlanView[] = [];
   readonly policies = (): readonly ActivePolicy[] => [];
+  readonly alerts = new MemoryAlerts();
   verification: Verification = { kind: 'proved', rows: 3, receipts: 2, head: 'd'.repeat(64), open_intents: 0 };
 
   /** Appends receipts with the next `seq`s; every other row of the chain is something else, as in a real journal. */
@@ -267,10 +269,7 @@ export function fakeGateway(): FakeGateway {
       return { ...OPERATOR, mode };
     },
     control,
-    leases: control.leases,
-    releaseLease: control.releaseLease,
-    stopAll: control.stopAll,
-    clearStop: control.clearStop,
+    ...control,
     acknowledge: async (who) => {
       const held = view.notReady.map((reason) => ({ hold: 'journal_failing' as const, reason }));
       view.notReady = [];

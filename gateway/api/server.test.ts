@@ -318,6 +318,18 @@ describe('the routes', () => {
     expect((await post('/v1/operators/comfort/mode', { mode: 'live', who: 'person:local' })).status).toBe(400);
   });
 
+  test('alerts are listed newest first, page by page, or in order from one on', async () => {
+    for (let i = 1; i <= 5; i++) view.journal.alerts.add(`alert ${i}`);
+    const texts = ({ body }: Awaited<ReturnType<typeof get>>) => body.data.map((one: { text: string }) => one.text);
+    const first = await get('/v1/alerts?limit=2');
+    expect(texts(first)).toEqual(['alert 5', 'alert 4']);
+    expect(texts(await get(`/v1/alerts?limit=2&cursor=${first.body.next_cursor}`))).toEqual(['alert 3', 'alert 2']);
+    const next = await get('/v1/alerts?after=2&limit=2');
+    expect(texts(next)).toEqual(['alert 3', 'alert 4']);
+    expect(texts(await get(`/v1/alerts?after=2&limit=2&cursor=${next.body.next_cursor}`))).toEqual(['alert 5']);
+    expect((await get(`/v1/alerts?cursor=${next.body.next_cursor}`)).body.error.code).toBe('invalid_cursor');
+  });
+
   test('leases are listed, and one is released in the name of a person', async () => {
     expect((await get('/v1/leases')).body.data).toEqual(view.leases());
     expect((await post('/v1/leases/ls_0000001a/release', { who: 'duty-engineer' })).body).toMatchObject({

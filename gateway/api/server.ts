@@ -9,6 +9,7 @@ import { type Clock, FibricError, type Log, LIMITS, messageOf } from '@fibric/sd
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isAuthorized, newRequestId } from './auth.ts';
 import { wireError } from './errors.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { controlRoutes } from './routes/control.ts';
 import { eventRoutes } from './routes/events.ts';
 import { operatorRoutes } from './routes/operators.ts';
@@ -56,6 +57,7 @@ export function buildApi(options: ApiOptions): FastifyInstance {
   });
   siteRoutes(app, options.view);
   operatorRoutes(app, options.view);
+  alertRoutes(app, options.view);
   controlRoutes(app, options.view);
   policyRoutes(app, options.view);
   recordRoutes(app, options.view);

@@ -40,6 +40,18 @@ describe('a site that is in order', () => {
     expect(loaded.models.get('router:reasoning')).toEqual([{ provider: 'rules' }]);
   });
 
+  it('tells people by a file in the data folder, or by the channels that the file names', () => {
+    const quiet = siteFrom();
+    expect(quiet.alerts).toMatchObject([{ kind: 'file', path: join(quiet.data, 'alerts.ndjson') }]);
+    const text = "alerts: { to: [{ webhook: 'https://hooks.example.com/x', secret: HOOK }, { file: pages }] }\n";
+    const { alerts, data } = siteFrom(more(text));
+    expect(alerts).toMatchObject([
+      { kind: 'webhook', url: 'https://hooks.example.com/x', secret: 'HOOK' },
+      { kind: 'file', path: join(data, 'pages') },
+    ]);
+    expect(new Set(alerts.map(({ id }) => id)).size).toBe(2);
+  });
+
   it('has a heartbeat where the file names a register for it', () => {
     const register = 'points:\n  watchdog: { register: 9, access: read_write }';
     const files = { ...more('heartbeat: { device: fcu-412, point: watchdog, period: 2s }\n') };

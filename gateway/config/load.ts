@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import type { DriverModule } from '@fibric/sdk';
 import { type Finding, inOrder } from '@fibric/policy';
+import { alertChannels, checkAlerts } from './alerts.ts';
 import { checkHeartbeat, checkSecrets, checkSite } from './checks.ts';
 import { buildDevice } from './device.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
@@ -51,7 +52,11 @@ export function loadSite(file: string, options: LoadOptions): LoadedSite {
   const found = [
     ...('findings' in checked
       ? checked.findings
-      : [...checkAddresses(source, checked.value), ...checkHeartbeat(place, checked.value)]),
+      : [
+          ...checkAddresses(source, checked.value),
+          ...checkHeartbeat(place, checked.value),
+          ...checkAlerts(source, checked.value),
+        ]),
     ...checkSite(place),
     ...[...profiles.values()].flatMap((one) => (one.kind === 'invalid' ? one.findings : [])),
     ...ofOperators.findings,
@@ -114,6 +119,7 @@ function build(file: SiteFile, parts: Parts): Site {
   const { site, gateway, simulation, broker, upstream, heartbeat } = file;
   const connections = buildConnections(file, parts);
   const devices = connections.flatMap((connection) => connection.devices);
+  const data = options.data === undefined ? resolve(base, gateway.data) : resolve(options.data);
   return deepFreeze<Site>({
     file: resolve(source.file),
     hash: createHash('sha256').update(source.bytes).digest('hex'),
@@ -134,7 +140,7 @@ function build(file: SiteFile, parts: Parts): Site {
             started_ms: simulation.started,
           },
     listen: gateway.listen,
-    data: options.data === undefined ? resolve(base, gateway.data) : resolve(options.data),
+    data,
     broker: broker === undefined ? null : { ...broker.listen, auth: broker.auth ?? null },
     connections: frozenMap(connections.map((connection) => [connection.id, connection])),
     devices: frozenMap(devices.map((device) => [device.id, device])),
@@ -155,6 +161,7 @@ function build(file: SiteFile, parts: Parts): Site {
             point: heartbeat.point,
             period_ms: heartbeat.period,
           },
+    alerts: alertChannels(file.alerts, data),
   });
 }
 

@@ -168,6 +168,33 @@ describe('what is wrong with a site file', () => {
       ["site.yaml:14:3 operators.comfort: the operator 'comfort' has no folder operators/comfort"],
     ],
     [
+      'nobody to alert',
+      more('alerts: { to: [] }\n'),
+      [
+        'site.yaml:17:15 alerts.to: name at least one channel, or leave alerts out: they go to a file in the data folder',
+      ],
+    ],
+    [
+      'a channel of an unknown kind',
+      more('alerts: { to: [{ pager: 12 }] }\n'),
+      [
+        'site.yaml:17:16 alerts.to[0].file: is missing: expected text',
+        "site.yaml:17:18 alerts.to[0]: unknown key 'pager'",
+      ],
+    ],
+    [
+      'a secret that is not the name of one',
+      more("alerts: { to: [{ file: a }, { file: b }, { webhook: 'https://hooks.example.com/x', secret: hunter2 }] }\n"),
+      [
+        'site.yaml:17:92 alerts.to[2].secret: expected the name of a secret slot, such as UPSTREAM_TOKEN, never the secret itself',
+      ],
+    ],
+    [
+      'a channel twice',
+      more('alerts: { to: [{ file: a }, { file: a }] }\n'),
+      ['site.yaml:17:29 alerts.to[1]: this is alerts.to[0] once more'],
+    ],
+    [
       'a heartbeat of a device that is not there',
       more('heartbeat: { device: fcu-421, point: mode }\n'),
       ["site.yaml:17:22 heartbeat.device: there is no device 'fcu-421'; did you mean 'fcu-412'?"],

@@ -5,6 +5,7 @@
 import { CAPABILITY_PATTERN, type DriverModule, duration, type Entity, MODES } from '@fibric/sdk';
 import { z } from 'zod';
 import { identityOf } from './profile-schema.ts';
+import { alertsSchema } from './alerts.ts';
 import {
   address,
   connectionId,
@@ -85,6 +86,7 @@ const FIXED = {
     .default({ 'router:reasoning': [{ provider: 'rules' }] }),
   upstream: upstream.optional(),
   heartbeat: heartbeat.optional(),
+  alerts: alertsSchema.optional(),
 };
 
 /** A connection or device as written: our keys, and those of its driver. */

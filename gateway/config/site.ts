@@ -141,6 +141,12 @@ export interface Heartbeat {
   readonly period_ms: number;
 }
 
+/** A way to tell people. `id`: the same for as long as it leads to the same place. */
+export type AlertChannel =
+  | { readonly kind: 'file'; readonly id: string; readonly path: string }
+  /** `secret`: name of the slot to sign with; null: not signed. */
+  | { readonly kind: 'webhook'; readonly id: string; readonly url: string; readonly secret: string | null };
+
 export interface Site {
   /** Absolute path of the site file, and the hash of its bytes. */
   readonly file: string;
@@ -165,4 +171,6 @@ export interface Site {
   readonly models: ReadonlyMap<string, readonly { readonly provider: 'rules' }[]>;
   readonly upstream: Upstream | null;
   readonly heartbeat: Heartbeat | null;
+  /** Never empty: without any in the site file, a file in the data folder. */
+  readonly alerts: readonly AlertChannel[];
 }

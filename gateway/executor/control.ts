@@ -6,6 +6,8 @@
  * K5 An interlock that trips, or falls silent, takes back what stands under it.
  */
 import { FibricError, LIMITS, type Log, messageOf, type Receipt, type Timer } from '@fibric/sdk';
+import { raise } from '../alerts/raise.ts';
+import type { AlertSubject } from '../journal/alerts.ts';
 import type { Lease } from '../journal/leases.ts';
 import type { Stop } from '../journal/projection.ts';
 import { interlocksOf } from './facts.ts';
@@ -107,11 +109,9 @@ class SiteControl implements Control {
     const { journal, lanes, log, announce } = this.#deps;
     journal.append({ type: 'stop/1', state: 'on', who, reason, release: takeBack });
     lanes.withdraw();
+    const why = reason === null ? '' : ` (${reason})`;
+    raise({ journal, log }, 'stopped', `everything is stopped by ${who}${why}; nothing is sent until it is cleared`);
     await journal.durable();
-    log.error(
-      { who, reason, release: takeBack },
-      `alert: everything is stopped by ${who}; nothing is sent until it is cleared`,
-    );
     announce('gateway.stopped', { who, reason, release: takeBack }, null);
     if (takeBack) for (const lease of this.#leases()) if (lease.ttl_ms !== null) this.#finish(lease, { kind: 'stop' });
     return this.stop as Stop;
@@ -178,6 +178,13 @@ class SiteControl implements Control {
     return [...this.#deps.journal.projection.leases.rows.values()];
   }
 
+  #aboutLease(id: string): Partial<AlertSubject> {
+    const lease = this.#deps.journal.projection.leases.rows.get(id);
+    if (!lease) return {};
+    const { capability, entity_key } = lease.action;
+    return { operator: lease.origin.operator, capability, entity_key };
+  }
+
   #forget(id: string): void {
     const known = this.#watched.get(id);
     known?.timer.cancel();
@@ -238,7 +245,7 @@ class SiteControl implements Control {
   }
 
   async #suspect(id: string): Promise<void> {
-    const { journal, lanes, log } = this.#deps;
+    const { journal, lanes } = this.#deps;
     const first = journal.projection.leases.rows.get(id);
     const job = first && jobOfLease(this.#deps, first);
     if (!job) return;
@@ -248,10 +255,13 @@ class SiteControl implements Control {
       const lease = journal.projection.leases.rows.get(id);
       if (!lease || !(await confirmed(this.#deps, { ...job, action: lease.action }, lease))) return;
       this.#forget(id);
-      log.warn(
-        { lease_id: id, device: lease.action.device },
-        `alert: ${lease.action.device} was set by hand; it is left alone`,
-      );
+      const { operator } = lease.origin;
+      const { capability, entity_key, device } = lease.action;
+      raise(this.#deps, 'overridden', `${device} was set by hand; it is left alone`, {
+        operator,
+        capability,
+        entity_key,
+      });
     } finally {
       hold.release();
     }
@@ -296,7 +306,7 @@ class SiteControl implements Control {
 
   #try(id: string, ending: Ending): Promise<Released> {
     ending.work ??= release(this.#deps, id, ending.cause)
-      .catch((error: unknown): Released => ({ kind: 'later', reason: messageOf(error) }))
+      .catch((error: unknown): Released => ({ kind: 'later', reason: messageOf(error), failed: true }))
       .then((end) => {
         ending.work = null;
         this.#tried(id, ending, end);
@@ -308,11 +318,14 @@ class SiteControl implements Control {
   #tried(id: string, ending: Ending, end: Released): void {
     const { journal, log } = this.#deps;
     if (end.kind === 'later') {
+      const news = end.failed && ending.problem !== end.reason;
       ending.problem = end.reason;
       ending.tries++;
       if (this.#closed || journal.failure) return;
       const waitMs = Math.min(LIMITS.releaseRetryMs * 2 ** (ending.tries - 1), LIMITS.releaseRetryMaxMs);
-      log.warn({ lease_id: id, tries: ending.tries }, `alert: the lease ${id} cannot be taken back yet: ${end.reason}`);
+      const words = `the lease ${id} cannot be taken back yet: ${end.reason}`;
+      if (news) raise({ journal, log }, 'release_failed', words, this.#aboutLease(id));
+      else log.warn({ lease_id: id, tries: ending.tries }, words);
       return this.#schedule(id, ending.cause, waitMs);
     }
     this.#endings.delete(id);

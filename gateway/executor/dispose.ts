@@ -10,6 +10,7 @@ import { LIMITS, type Receipt, type WriteResult } from '@fibric/sdk';
 import type { Verdict } from '@fibric/policy';
 import type { DeviceTool } from '../config/site.ts';
 import type { IntentEntry, Row } from '../journal/entries.ts';
+import type { Journal } from '../journal/journal.ts';
 import { act } from './act.ts';
 import { type Before, isThere, readBefore, wasMoved } from './before.ts';
 import { conclude, type ConcludeDeps } from './conclude.ts';
@@ -21,11 +22,13 @@ import { grantOf, leaseRefusal, ungrantable } from './lease.ts';
 import { heldBack, overridden, type OverrideDeps } from './override.ts';
 import { renewal, renewedInPlace } from './renew.ts';
 import { type RulesNow, underRulesNow } from './rules-now.ts';
+import { type TellDeps, tellWith, toldFirst, undeliverable } from './tell.ts';
 import { stopEnding, stopped } from './stop.ts';
 import { heldBack as heldOff, modeNow } from './holds.ts';
 import { startStopwatch } from './stopwatch.ts';
 
-export interface DisposeDeps extends ConcludeDeps, OverrideDeps {
+export interface DisposeDeps extends ConcludeDeps, OverrideDeps, TellDeps {
+  readonly journal: Journal;
   readonly lanes: Lanes;
   readonly keys: KeyMemory;
   readonly facts: FactSources;
@@ -106,7 +109,8 @@ function sendGate(deps: DisposeDeps, job: Job, { asked }: Before): () => boolean
 /** Sent under this, or not sent and ended like that. */
 export type Gate =
   | { readonly ending: Ending }
-  | { readonly job: Job; readonly before: Before; readonly verdict: Verdict };
+  /** `told`: people know of it already. */
+  | { readonly job: Job; readonly before: Before; readonly verdict: Verdict; readonly told?: boolean };
 
 /** Permitted under the rules of the moment, with when it was first to be sent. */
 interface Permitted {
@@ -114,6 +118,7 @@ interface Permitted {
   readonly before: Before;
   readonly verdict: Verdict;
   readonly sentMs: number;
+  readonly told: boolean;
 }
 
 const lateEnding: Ending = {
@@ -150,12 +155,13 @@ async function evaluateKnown(deps: DisposeDeps, job: Job): Promise<Ending | null
 
 /**
  * Everything up to the intent, in the order of contract §5. Returns the ending, or what is needed to act. `sentMs`: when an earlier
- * attempt was sent, which is no further action to a rule that counts.
+ * attempt was sent, which is no further action to a rule that counts. `told`: a channel has taken the alert of it.
  */
 async function evaluate(
   deps: DisposeDeps,
   admitted: Job,
   sentMs: number | null,
+  told: boolean,
 ): Promise<{ ending: Ending } | Permitted> {
   const job = underRulesNow(deps.policyOf, admitted);
   const known = await evaluateKnown(deps, job);
@@ -164,7 +170,7 @@ async function evaluate(
   if (isLate(deps, job)) return { ending: lateEnding };
   const byHand = await overridden(deps, job, before);
   if (byHand) return { ending: byHand };
-  const facts = gatherFacts(deps.facts, job, currentFact(job, before.current), sentMs);
+  const facts = gatherFacts(deps.facts, job, currentFact(job, before.current), { sentMs, told });
   const verdict = judge(deps.facts, job.policy, facts, 'head');
   const { stage, reason_code, reason } = verdict;
   const { baseline } = before;
@@ -197,10 +203,13 @@ async function evaluate(
     } as const;
     return { ending: { ...would, verdict, baseline } };
   }
+  const untold = undeliverable(deps, job, verdict);
+  if (untold) return { ending: { ...untold, baseline } };
   const noWayBack = ungrantable(deps.journal.projection, job, before);
   if (noWayBack) return { ending: { ...noWayBack, verdict: null, baseline } };
   // Counted in the turn in which it was decided: the next one to be decided on may be of the same moment.
-  return { job, before, verdict, sentMs: sentMs ?? deps.facts.sent.add(job.origin.operator, job.action.capability) };
+  const countedMs = sentMs ?? deps.facts.sent.add(job.origin.operator, job.action.capability);
+  return { job, before, verdict, sentMs: countedMs, told };
 }
 
 /** It may be tried again only on the device that it was tried on: what somebody did since is not overwritten (§2.6, "neither"). */
@@ -260,9 +269,10 @@ export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed>
   }
   try {
     let sentMs: number | null = null;
+    let told = false;
     return await carryOut(deps, job, async () => {
-      const gate = await evaluate(deps, job, sentMs);
-      if ('sentMs' in gate) ({ sentMs } = gate);
+      const gate = await toldFirst(deps, job, (now) => evaluate(deps, job, sentMs, told || now));
+      if ('sentMs' in gate) ({ sentMs, told } = gate);
       return gate;
     });
   } finally {
@@ -282,6 +292,7 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
     // What is sent is what was judged; what was proposed stays on the plan and in the receipt's arguments.
     const aimed = aimedAt(gate.job, verdict.effective?.writes);
     deps.journal.append(intentOf(deps, aimed, attempt, before, verdict));
+    if (verdict.decision === 'ALERT' && attempt === 1 && !gate.told) tellWith(deps, aimed, verdict);
     await deps.journal.durable();
     const { action, resolution } = aimed;
     const watch = startStopwatch(deps.facts.clock);

@@ -38,6 +38,8 @@ import type { Announce } from './override.ts';
 import { planEntry, prepare, type Prepared } from './prepare.ts';
 import { RunBudgets } from './run-budgets.ts';
 import type { RulesNow } from './rules-now.ts';
+import { tellEnd, tellRejected, tellTruncated } from './tell.ts';
+import type { Telling } from '../alerts/outbox.ts';
 import { createSent, recallSent, type RecentReceipts } from './sent.ts';
 import { equals } from './verify.ts';
 
@@ -67,6 +69,8 @@ export interface ExecutorDeps {
   readonly announce: Announce;
   /** The device that goes back by itself when the heartbeat stops; null when there is none. */
   readonly heartbeat: string | null;
+  /** Whether people can be told. */
+  readonly telling: Telling;
   /** Why no new plan is admitted for want of disk space; null when one may be (G-IO-1). */
   readonly lowSpace: () => string | null;
   /** Told of every receipt once it is durable. */
@@ -75,8 +79,6 @@ export interface ExecutorDeps {
 
 /** Outcomes after which later actions of a plan are not tried (`on_failure: stop`). */
 const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'unknown', 'superseded_externally', 'skipped']);
-/** Outcomes that a person should hear of. */
-const ALARMS: ReadonlySet<Outcome> = new Set(['unknown', 'superseded_externally', 'truncated', 'failed']);
 
 /** How an action ended, as far as those that follow it need to know; null when the gateway stopped first. */
 type End = Pick<Receipt, 'action_id' | 'outcome'> | null;
@@ -125,6 +127,8 @@ class SiteExecutor implements RunningExecutor {
     this.#site = { identity: deps.identity, real: deps.real, epoch: journal.epoch };
     this.#dispose = {
       journal,
+      log: deps.log,
+      telling: deps.telling,
       lanes: new Lanes(deps.ioClock),
       keys: this.#keys,
       facts: this.#facts,
@@ -140,7 +144,7 @@ class SiteExecutor implements RunningExecutor {
       stopping: this.#stopping.signal,
       end: (job, ending) => this.#end(job.origin, job.reasoning, job.action, ending),
     };
-    this.control = createControl({ ...this.#dispose, bindings: deps.bindings, log: deps.log });
+    this.control = createControl({ ...this.#dispose, bindings: deps.bindings });
   }
 
   get busy(): number {
@@ -162,6 +166,7 @@ class SiteExecutor implements RunningExecutor {
     const sources = { bindings: this.#deps.bindings, keys: this.#keys, facts: this.#facts, budgets: this.#budgets };
     const prepared = prepare(sources, { plan, plan_id, proposal, origin, reasoning, policy });
     journal.append(planEntry({ plan, plan_id, proposal, origin, reasoning, policy }, prepared));
+    tellTruncated(this.#deps, origin.operator, prepared);
     if (proposal.mode === 'propose_only') {
       const parked = prepared.flatMap((p) => (p.kind === 'job' ? [p.job] : []));
       for (const job of parked) this.#park(job, LIMITS.approvalMs);
@@ -170,8 +175,8 @@ class SiteExecutor implements RunningExecutor {
         p.kind === 'refused' ? [this.#end(origin, reasoning, p.action, p.ending)] : [],
       );
       await journal.durable();
-      const refused = await Promise.all(ends);
-      return { plan_id, rejected: null, receipts: refused, awaiting: parked.map((job) => job.action.action_id) };
+      const receipts = await Promise.all(ends);
+      return { plan_id, rejected: null, receipts, awaiting: parked.map((job) => job.action.action_id) };
     }
     // A plan with actions becomes durable with its first intent or receipt; an empty one only matters for the state it returns.
     if (prepared.length === 0 && proposal.state) await journal.durable();
@@ -186,6 +191,7 @@ class SiteExecutor implements RunningExecutor {
     why: { readonly reason_code: string; readonly reason: string },
   ): Promise<Disposition> {
     const { reason_code, reason } = why;
+    tellRejected(this.#deps, proposal.operator.name, why);
     await this.#runEntry('rejected', { ...proposal, operator: proposal.operator.name, reason_code, reason });
     return { plan_id: null, rejected: { reason_code, reason }, receipts: [], awaiting: [] };
   }
@@ -299,21 +305,14 @@ class SiteExecutor implements RunningExecutor {
     action: Action | RefusedAction,
     ending: Ending,
   ): Promise<Receipt> {
-    const { journal, log, onReceipt } = this.#deps;
+    const { journal, onReceipt } = this.#deps;
     const { lease_id, said } = leaseEffect(journal.projection, action, ending);
     const entry = receiptEntry(this.#site, origin, reasoning, action, { ...ending, ...said });
     const { row, hash } = journal.append(entry);
+    tellEnd(this.#deps, row);
     await journal.durable();
     if (lease_id !== null) this.control.changed(lease_id);
     const receipt = receiptOf(row, hash);
-    const alert = ending.verdict?.decision === 'ALERT' && receipt.outcome.startsWith('applied');
-    if (alert || ALARMS.has(receipt.outcome)) {
-      const { receipt_id, outcome, entity_key, capability, reason } = receipt;
-      log.warn(
-        { receipt_id, outcome, entity_key, capability },
-        `alert: ${capability} for ${entity_key} ended as ${outcome}: ${reason}`,
-      );
-    }
     onReceipt(receipt);
     return receipt;
   }

@@ -18,6 +18,7 @@ import {
   type WriteFact,
 } from '@fibric/policy';
 import { type Clock, LIMITS, parseEntityKey, type Provenance, type Reading } from '@fibric/sdk';
+import type { Telling } from '../alerts/outbox.ts';
 import type { Action } from '../journal/entries.ts';
 import type { Lease } from '../journal/leases.ts';
 import type { Change, Projection } from '../journal/projection.ts';
@@ -43,6 +44,8 @@ export interface FactSources {
   readonly elapsed: Elapsed;
   /** The device that goes back by itself when the heartbeat stops; null when there is none. */
   readonly heartbeat: string | null;
+  /** Whether people can be told. */
+  readonly telling: Telling;
 }
 
 /** Since a change, by the monotonic clock within one boot; across boots only the wall clock is left, never below zero. */
@@ -138,12 +141,20 @@ function leaseOf(sources: FactSources, job: Pick<Job, 'action' | 'origin' | 'res
   };
 }
 
-/** Everything that is known of the action now. `sentMs`: when an earlier attempt of it was sent. */
+/** What the action itself has been through. */
+interface Past {
+  /** When an earlier attempt of it was sent. */
+  readonly sentMs: number | null;
+  /** A channel has taken the alert of it. */
+  readonly told: boolean;
+}
+
+/** Everything that is known of the action now. */
 export function gatherFacts(
   sources: FactSources,
   job: Omit<Job, 'terms'>,
   current: PointFact | null,
-  sentMs: number | null = null,
+  { sentMs, told }: Past = { sentMs: null, told: false },
 ): Facts {
   const { action, origin } = job;
   const [first] = action.target;
@@ -163,7 +174,7 @@ export function gatherFacts(
     holders: holdersOf(sources, job),
     lease: leaseOf(sources, job),
     approval: null,
-    alerts: null,
+    alerts: { accepted: told, unreachable_ms: sources.telling.unreachableMs() },
     point: (ref) => pointFact(sources, ref),
   };
 }

@@ -11,7 +11,11 @@ async function beating(first: PointValue) {
   const clock = new VirtualClock();
   const device = new FakeDevice();
   device.values.set('ahu-1/watchdog', first);
-  const journal = { failure: null as Error | null, projection: new Projection() };
+  const journal = {
+    failure: null as Error | null,
+    projection: new Projection(),
+    append: () => ({ row: { seq: 1 } }) as never,
+  };
   const said: string[] = [];
   const tell = (_: unknown, message: string) => void said.push(message);
   const stood = { ms: 0 };

@@ -5,6 +5,7 @@
  * K6 It stops when the journal failed, while everything is stopped, and when the process stood still for longer than two periods.
  */
 import { type Clock, type Driver, type Log, messageOf, type Provenance, type Timer } from '@fibric/sdk';
+import { raise } from '../alerts/raise.ts';
 import type { Heartbeat } from '../config/site.ts';
 import type { Journal } from '../journal/journal.ts';
 import { beat } from './act.ts';
@@ -13,7 +14,7 @@ import { stopped } from './stop.ts';
 export interface HeartbeatDeps {
   readonly heartbeat: Heartbeat;
   readonly driver: () => Driver;
-  readonly journal: Pick<Journal, 'failure' | 'projection'>;
+  readonly journal: Pick<Journal, 'append' | 'failure' | 'projection'>;
   /** Provenance that counts as real in this site. */
   readonly real: Provenance;
   /** Real time: it is the device's patience. */
@@ -72,10 +73,10 @@ class RegisterHeartbeat {
 
   /** Told once for as long as it is so. */
   #say(quiet: string | null): boolean {
-    const { log, heartbeat } = this.#deps;
+    const { log, heartbeat, journal } = this.#deps;
     const { device, point } = heartbeat;
     if (quiet !== null && quiet !== this.#quiet)
-      log.error({ device, point }, `alert: the heartbeat pauses: ${quiet}; ${device} will go back by itself`);
+      raise({ journal, log }, 'heartbeat', `the heartbeat pauses: ${quiet}; ${device} will go back by itself`);
     else if (quiet === null && this.#quiet !== null) log.warn({ device, point }, 'the heartbeat goes on');
     this.#quiet = quiet;
     return quiet !== null;

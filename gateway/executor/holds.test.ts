@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
+import { rowsOf } from '../../test/support/rows.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { settled } from '../../test/support/virtual-clock.ts';
 
@@ -45,7 +46,7 @@ describe('a disk that is full', () => {
     for (let i = 0; i < 20; i++) await kernel.executor.submit(kernel.proposal([setpoint('413', 21)]));
     expect((await kernel.clock.until(underWay)).receipts[0]?.outcome).toBe('applied');
     await kernel.close();
-    expect(rowsOf(dataDir).filter((row) => (row as { type: string }).type === 'run/1')).toHaveLength(1);
+    expect(rowsOf(dataDir).filter((row) => row.type === 'run/1')).toHaveLength(1);
   });
 });
 
@@ -96,16 +97,10 @@ describe('what a lost journal owed', () => {
     const kernel = startKernel({ dataDir, device, bootId: 'boot-2' });
     await kernel.clock.advance(10_000);
     await settled();
-    const rows = rowsOf(dataDir);
-    expect(rows.at(-1)).toMatchObject({ type: 'inherited_settled/1', action_id: 'act_lost_0', conclusion });
+    const [settledRow, told] = rowsOf(dataDir).slice(-2);
+    expect(settledRow).toMatchObject({ type: 'inherited_settled/1', action_id: 'act_lost_0', conclusion });
+    expect(told).toMatchObject({ type: 'alert/1', kind: 'inherited', action_id: 'act_lost_0' });
     expect([device.writes, kernel.journal.projection.inherited.rows.size]).toEqual([[], 0]);
     await kernel.close();
   });
 });
-
-function rowsOf(dataDir: string): readonly unknown[] {
-  const db = new Database(join(dataDir, 'journal.db'), { readonly: true });
-  const rows = db.prepare<[], string>('SELECT body FROM entries ORDER BY seq').pluck().all();
-  db.close();
-  return rows.map((row) => JSON.parse(row) as unknown);
-}

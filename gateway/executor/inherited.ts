@@ -2,6 +2,7 @@
  * Doubts that a lost journal left behind: the device is looked at, never written to, and a person is told what was found (G-IO-4).
  */
 import type { Log } from '@fibric/sdk';
+import { raise } from '../alerts/raise.ts';
 import type { Bindings } from '../bindings.ts';
 import type { InheritedDoubt, InheritedSettledEntry } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -23,14 +24,12 @@ type Conclusion = Pick<InheritedSettledEntry, 'conclusion' | 'reason' | 'readbac
 export async function settleInherited(deps: InheritedDeps, doubt: InheritedDoubt): Promise<void> {
   const found = await lookAt(deps, doubt);
   if (found === null) return;
-  const { action_id, capability, device, entity_key } = doubt;
+  const { action_id, capability, entity_key } = doubt;
   const { conclusion, reason } = found;
   deps.journal.append({ type: 'inherited_settled/1', action_id, ...found });
+  const text = `${capability} for ${entity_key}, taken over from a lost journal, ended as ${conclusion}: ${reason}`;
+  raise(deps, 'inherited', text, { action_id, capability, entity_key });
   await deps.journal.durable();
-  deps.log.error(
-    { action_id, capability, device, conclusion },
-    `alert: ${capability} for ${entity_key}, taken over from a lost journal, ended as ${conclusion}: ${reason}`,
-  );
 }
 
 async function lookAt(deps: InheritedDeps, doubt: InheritedDoubt): Promise<Conclusion | null> {

@@ -217,10 +217,7 @@ describe('motion', () => {
 });
 
 describe('what nobody has looked at', () => {
-  it.each([
-    ['approval: { within: 4h }', 'approval_missing'],
-    ['alert: { delivery: required_before }', 'alert_undeliverable'],
-  ])('%s blocks', async (constraint, code) => {
+  it.each([['approval: { within: 4h }', 'approval_missing']])('%s blocks', async (constraint, code) => {
     const k = kernel([constraint]);
     await k.propose([setpoint('412', 22)]);
     expect(said(k)).toBe(`blocked:${code}`);

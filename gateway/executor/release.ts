@@ -33,8 +33,8 @@ export type Released =
   | { readonly kind: 'ended'; readonly how: 'released' | 'yielded' | 'gone'; readonly receipt: Receipt | null }
   /** It was renewed while its end waited for its turn. */
   | { readonly kind: 'kept' }
-  /** To be tried again. */
-  | { readonly kind: 'later'; readonly reason: string };
+  /** To be tried again. `failed`: it could have been taken back now, and was not. */
+  | { readonly kind: 'later'; readonly reason: string; readonly failed: boolean };
 
 const GONE: Released = { kind: 'ended', how: 'gone', receipt: null };
 
@@ -53,7 +53,7 @@ export async function release(deps: ReleaseDeps, leaseId: string, cause: Cause):
   const leased = leases.rows.get(leaseId);
   if (!leased) return GONE;
   const job = jobOfLease(deps, leased);
-  if (!job) return later(`${leased.action.device} no longer offers ${leased.action.capability} in this site`);
+  if (!job) return failed(`${leased.action.device} no longer offers ${leased.action.capability} in this site`);
   const hold = await deps.lanes.acquire(lanesOfJob(job));
   if (hold.kind !== 'held') return later('others are at work on the device');
   try {
@@ -67,13 +67,14 @@ export async function release(deps: ReleaseDeps, leaseId: string, cause: Cause):
   }
 }
 
-const later = (reason: string): Released => ({ kind: 'later', reason });
+const later = (reason: string): Released => ({ kind: 'later', reason, failed: false });
+const failed = (reason: string): Released => ({ kind: 'later', reason, failed: true });
 
 /** Under the lane: reads first, and writes only over what is still ours. */
 async function takeBack(deps: ReleaseDeps, job: Job, lease: Lease, cause: Cause): Promise<Released> {
   const back = goesTo(deps, job, lease);
   const found = await standing(deps, job, lease, null, back);
-  if (found.fault) return later(found.fault.reason);
+  if (found.fault) return failed(found.fault.reason);
   if (found.kind === 'theirs' || found.kind === 'hand') {
     const by = found.kind === 'hand' ? 'local_override' : 'release';
     await yieldTo(deps, by, { job, lease, hold: lease.hold }, found.readings);
@@ -90,7 +91,7 @@ async function takeBack(deps: ReleaseDeps, job: Job, lease: Lease, cause: Cause)
   });
   if (receipt === null) return later('the gateway is stopping');
   if (deps.journal.projection.leases.rows.has(lease.lease_id))
-    return later(`the release ended as ${receipt.outcome}: ${receipt.reason}`);
+    return failed(`the release ended as ${receipt.outcome}: ${receipt.reason}`);
   return { kind: 'ended', how: receipt.lease?.state === 'yielded' ? 'yielded' : 'released', receipt };
 }
 

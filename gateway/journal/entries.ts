@@ -14,6 +14,8 @@ import type {
   RuleVerdict,
 } from '@fibric/sdk';
 
+import type { AlertEntry, DeliveredEntry, PageEntry } from './alerts.ts';
+
 /** Why and by whom: shared by all that a run produces. */
 export interface Origin {
   readonly operator: string;
@@ -292,6 +294,9 @@ export type Entry =
   | InheritedEntry
   | InheritedSettledEntry
   | AcknowledgeEntry
+  | AlertEntry
+  | PageEntry
+  | DeliveredEntry
   | ReceiptEntry;
 
 /** What the journal adds to every row. */
@@ -308,7 +313,7 @@ export type Row<E extends Entry = Entry> = E & Stamp;
 export const GENESIS = '0'.repeat(64);
 
 /** Ids that hold the row's place: opaque to users, found again without an index. */
-export const idAt = (prefix: 'pl' | 'rc' | 'ls', seq: number): string =>
+export const idAt = (prefix: 'pl' | 'rc' | 'ls' | 'al', seq: number): string =>
   `${prefix}_${seq.toString(36).padStart(8, '0')}`;
 
 /** The `seq` inside an id of `idAt`, or null. */

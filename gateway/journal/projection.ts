@@ -4,11 +4,13 @@
  */
 import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
+import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt } from './leases.ts';
 import {
   type Action,
   type Entry,
   type InheritedDoubt,
+  idAt,
   type IntentEntry,
   type Origin,
   type PlanEntry,
@@ -173,11 +175,15 @@ export class Projection {
   readonly inherited = new Table<InheritedDoubt>('inherited', canonicalText);
   /** By operator uid. */
   readonly policies = new Table<ActivePolicy>('policy', canonicalText);
+  /** By subject: what people have not been told yet, and when they were told last. */
+  readonly alerts = new Table<Subject>('alert', canonicalText);
   readonly meta = new Table<number>('meta');
 
   get tables(): readonly Table<unknown>[] {
-    const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, policies, meta } = this;
-    const tables = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited, policies, meta];
+    const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited } = this;
+    const { policies, alerts, meta } = this;
+    const standing = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited];
+    const tables = [...standing, policies, alerts, meta];
     return tables as readonly Table<unknown>[];
   }
 
@@ -222,6 +228,15 @@ export class Projection {
         this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at });
         return null;
       }
+      case 'alert/1':
+        alertRow(this, row, idAt('al', row.seq));
+        return null;
+      case 'page/1':
+        pageRow(this, row);
+        return null;
+      case 'delivered/1':
+        deliveredRow(this, row);
+        return null;
       case 'clock/1':
       case 'run/1':
       case 'probe/1':

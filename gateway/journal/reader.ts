@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FibricError, type Outcome, type Receipt } from '@fibric/sdk';
 import Database from 'better-sqlite3';
+import { type AlertReader, alertReader } from './alert-reader.ts';
 import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type Row, seqOf } from './entries.ts';
 import type { ActivePolicy } from './projection.ts';
 import { JOURNAL_FILE } from './schema.ts';
@@ -28,6 +29,7 @@ function statusOf(plan: Row<PlanEntry>, outcomes: readonly (Outcome | null)[]): 
 }
 
 class SqliteReader implements JournalReader {
+  readonly alerts: AlertReader;
   readonly #db: Database.Database;
   readonly #before: Database.Statement;
   readonly #after: Database.Statement;
@@ -42,6 +44,7 @@ class SqliteReader implements JournalReader {
       "SELECT seq, hash, body FROM entries WHERE kind = 'receipt/1' AND seq > ? ORDER BY seq LIMIT ?",
     );
     this.#at = db.prepare('SELECT seq, hash, body FROM entries WHERE kind = ? AND seq = ?');
+    this.alerts = alertReader(db);
     this.#story = storyTeller(db);
     this.#dispositions = db.prepare('SELECT ordinal, receipt_seq, outcome FROM dispositions WHERE plan_seq = ?');
   }

@@ -50,6 +50,9 @@ CREATE TABLE sealed_keys (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** Alerts are few among many rows: a list of them must not read all the others. */
+const INDEXES = "CREATE INDEX IF NOT EXISTS alerts ON entries (kind) WHERE kind = 'alert/1'";
+
 function unsafe(message: string): never {
   throw new FibricError('journal_unsafe', message);
 }
@@ -128,6 +131,7 @@ export function openDatabase(dataDir: string, thorough: boolean): Database.Datab
         db.pragma(`user_version = ${SCHEMA_VERSION}`);
       })();
     }
+    db.exec(INDEXES);
     if (thorough) checkPages(db);
     syncFolder(dataDir);
     return db;

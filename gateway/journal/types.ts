@@ -1,6 +1,7 @@
 /** What the journal shows to those who only read: the API, the CLI (also offline), sync. */
 import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
 import type { ActivePolicy } from './projection.ts';
+import type { AlertReader } from './alert-reader.ts';
 import type { Story } from './story.ts';
 
 export const PLAN_STATUSES = ['proposed', 'executed', 'vetoed', 'expired', 'rejected'] as const;
@@ -55,6 +56,7 @@ export interface JournalReader {
   receipt(receiptId: string): Receipt | null;
   /** The receipt with everything that led to it and came after it. */
   story(receiptId: string): Story | null;
+  readonly alerts: AlertReader;
   plans(query: ListQuery): readonly PlanView[];
   plan(planId: string): PlanView | null;
   /** The policies that decide, or did when the gateway stopped. */

@@ -56,6 +56,9 @@ class Story {
       case 'acknowledge/1':
       case 'inherited/1':
       case 'inherited_settled/1':
+      case 'alert/1':
+      case 'page/1':
+      case 'delivered/1':
         return null;
     }
   }

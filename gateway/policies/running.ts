@@ -10,6 +10,7 @@ import { type PolicyRead, readPolicy } from '../config/policy-files.ts';
 import type { OperatorSite, Site } from '../config/site.ts';
 import { canonicalText } from '../journal/canonical.ts';
 import type { PolicyEntry } from '../journal/entries.ts';
+import { raise } from '../alerts/raise.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { ActivePolicy } from '../journal/projection.ts';
 
@@ -70,7 +71,7 @@ class SitePolicies implements Policies {
 
   /** Reads the files of an operator and decides which policy counts. */
   #take(operator: OperatorSite, who: string): RunningPolicy {
-    const { site, log } = this.#options;
+    const { site, journal, log } = this.#options;
     const { name, uid, policy_files } = operator;
     const read = readPolicy(policy_files, site.policy_names);
     if (read.kind !== 'bad') return this.#activate(operator, read, who);
@@ -78,7 +79,8 @@ class SitePolicies implements Policies {
     const policy = active && this.#restored(name, active);
     const instead = policy ? `policy ${policy.hash.slice(0, 12)} goes on` : 'everything it proposes is blocked';
     const findings = read.findings.map(formatFinding);
-    log.error({ operator: name, findings }, `alert: the policy of ${name} is refused; ${instead}`);
+    log.warn({ operator: name, findings }, 'a policy has findings');
+    raise({ journal, log }, 'policy_refused', `the policy of ${name} is refused; ${instead}`, { operator: name });
     return { operator: name, uid, policy, active: policy ? active : null, refused: read.findings, warnings: [] };
   }
 
@@ -111,10 +113,8 @@ class SitePolicies implements Policies {
       if (policy.hash === hash) return policy;
       throw new Error(`it has the hash ${policy.hash}`);
     } catch (error) {
-      this.#options.log.error(
-        { operator, seq, hash },
-        `alert: the policy in row ${seq} cannot be used: ${messageOf(error)}`,
-      );
+      const text = `the policy in row ${seq} cannot be used: ${messageOf(error)}`;
+      raise(this.#options, 'policy_refused', text, { operator });
       return null;
     }
   }

@@ -241,6 +241,7 @@ export function startKernel(options: KernelOptions): Kernel {
     },
     localTime: localTimeIn('Europe/Stockholm'),
     heartbeat: null,
+    telling: { unreachableMs: () => 0, accepted: async () => true },
     announce: (event_type, payload, from) => {
       const event = makeEnvelope(identity, {
         event_id: `e-${bootId}-${++runs}`,

@@ -1,15 +1,27 @@
 /** Journal rows for tests: the smallest plan, intent and receipt that hang together. */
+import { join } from 'node:path';
 import type { Outcome } from '@fibric/sdk';
+import Database from 'better-sqlite3';
 import {
   type Action,
   actionId,
+  type Entry,
   idAt,
   type IntentEntry,
   type Origin,
   type PlanEntry,
   type ReceiptEntry,
+  type Row,
 } from '@fibric/gateway/journal/entries';
 import type { Journal } from '@fibric/gateway/journal/journal';
+
+/** What is on disk in the journal of a folder, in order. */
+export function rowsOf(dataDir: string): readonly Row<Entry>[] {
+  const db = new Database(join(dataDir, 'journal.db'), { readonly: true });
+  const rows = db.prepare<[], string>('SELECT body FROM entries ORDER BY seq').pluck().all();
+  db.close();
+  return rows.map((row) => JSON.parse(row) as Row<Entry>);
+}
 
 export const origin: Origin = {
   operator: 'comfort',
