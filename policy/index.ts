@@ -2,6 +2,7 @@
 export { decide } from './decide.ts';
 export { type Decided, type Difference, difference, type Said } from './diff.ts';
 export { explain, explainRules } from './explain.ts';
+export type { Idempotency } from './kinds/idempotency.ts';
 export { type Checked, checkYaml, type Finding, finding, formatFinding, formatPath, inOrder } from './findings.ts';
 export { type InterlockWatch, minOnOff, watchInterlocks } from './standing.ts';
 export { type ConstraintAccount, ledger, type RuleAccount } from './ledger.ts';

@@ -389,6 +389,16 @@ describe('loadPolicy: what it warns of', () => {
       "p.yaml:1:2 [0]: 'hvac.*' also permits what is added later: name each capability",
     ]);
   });
+
+  it('warns of terms that are accepted and not acted on', () => {
+    const constraints = '{ on_unknown: hold, authority: { bacnet_priority: 13 }, on_failure: stop }';
+    const text = `version: 1\nrules:\n  - { id: r, match: { capability: hvac.mode }, decision: ALLOW, constraints: ${constraints} }\n`;
+    const loaded = loadPolicy([{ file: 'p.yaml', text }], KNOWN);
+    expect('warnings' in loaded ? loaded.warnings.map(formatFinding) : []).toEqual([
+      'p.yaml:3:5 rules[0]: on_unknown is not acted on: the key stays spent, and the entity is free for other actions',
+      'p.yaml:3:5 rules[0]: authority.bacnet_priority is not acted on: no driver here writes into a priority array',
+    ]);
+  });
 });
 
 describe('the compiled policy', () => {

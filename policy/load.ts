@@ -53,7 +53,12 @@ export function loadPolicy(sources: readonly PolicySource[], known: Known): Load
     drafts.map(({ rule }) => rule),
     known.capabilities,
   );
-  return { policy, warnings: inOrder(drafts.flatMap((draft) => [...wideGrant(draft), ...unaskedConstraints(draft)])) };
+  return {
+    policy,
+    warnings: inOrder(
+      drafts.flatMap((draft) => [...wideGrant(draft), ...unaskedConstraints(draft), ...unactedTerms(draft)]),
+    ),
+  };
 }
 
 function draftsOf(file: string, checked: Checked<WrittenPolicy>, known: Known): readonly Draft[] {
@@ -165,4 +170,15 @@ function unaskedConstraints(draft: Draft): readonly Finding[] {
   const { decision, constraints } = draft.rule;
   if (decision !== 'BLOCK' || constraints.every(({ kind }) => kind === 'when')) return [];
   return [at(draft, 'forbids whatever its constraints and bounds say: write when it forbids as `when`')];
+}
+
+/** What can be written and is not acted on by this release: said, rather than passed over (G-PS-3). */
+function unactedTerms(draft: Draft): readonly Finding[] {
+  return draft.rule.constraints.flatMap((one) => {
+    if (one.kind === 'on_unknown')
+      return [at(draft, 'on_unknown is not acted on: the key stays spent, and the entity is free for other actions')];
+    if (one.kind === 'authority' && one.terms.bacnet_priority !== undefined)
+      return [at(draft, 'authority.bacnet_priority is not acted on: no driver here writes into a priority array')];
+    return [];
+  });
 }

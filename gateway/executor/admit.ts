@@ -10,6 +10,7 @@ import {
   type PlannedAction,
   type PointValue,
 } from '@fibric/sdk';
+import { executionTerms, type Policy } from '@fibric/policy';
 import type { Bindings, Resolution } from '../bindings.ts';
 import type { DeviceTool, WriteSource } from '../config/site.ts';
 import { digest } from '../journal/canonical.ts';
@@ -188,6 +189,7 @@ export function admitAction(
     readonly bindings: Bindings;
     readonly keys: KeyMemory;
     readonly time: KeyTime;
+    readonly policy: Policy | null;
   },
 ): Admitted {
   const capability = capabilityOf(planned);
@@ -212,6 +214,10 @@ export function admitAction(
     occurrence: planned.occurrence ?? null,
     revision: planned.revision ?? null,
     event_id: proposal.event.event_id,
+    terms: executionTerms(context.policy, {
+      ...{ operator: proposal.operator.name, capability, connector: connection.id, tool: tool.name },
+      ...{ effect_class: tool.effect, entity_key, args, value },
+    }).idempotency,
     ...context.time,
   };
   const minted = mintKey(request, context.keys);

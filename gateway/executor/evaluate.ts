@@ -87,12 +87,12 @@ export interface Evaluation {
 export async function evaluate(deps: EvaluateDeps, wish: Wish): Promise<Evaluation> {
   const proposal = proposalOf(deps, wish);
   const planned = { capability: wish.capability, args: argumentsFor(deps.bindings.capability(wish.capability), wish) };
-  const context = { bindings: deps.bindings, keys: deps.keys, time: keyTime(deps.facts) };
+  const policy = deps.policyOf(wish.operator.uid);
+  const context = { bindings: deps.bindings, keys: deps.keys, policy, time: keyTime(deps.facts) };
   const admitted = admitAction(planned, { plan_id: 'pl_none', ordinal: 0 }, proposal, context);
   if (admitted.kind === 'refused') return refusedOf(deps, wish, admitted);
   const { action, resolution } = admitted;
   const origin = originOf(proposal);
-  const policy = deps.policyOf(origin.operator_uid);
   const terms = executionTerms(policy, actionFacts(origin.operator, action));
   const job: Job = { origin, reasoning: null, action, resolution, policy, terms, admittedBefore: 0 };
   const before = await readBefore(deps, job);

@@ -11,7 +11,6 @@ import {
   type Log,
   messageOf,
   type Outcome,
-  type PointValue,
   type Provenance,
   type Reading,
   type Receipt,
@@ -20,7 +19,7 @@ import type { Bindings } from '../bindings.ts';
 import { type Action, actionId, idAt, type Origin, receiptOf, type RefusedAction } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { OpenAction } from '../journal/projection.ts';
-import type { Disposition, Executor, FailedRun, Points, PointStatus, Proposal } from '../kernel.ts';
+import type { Disposition, Executor, FailedRun, Points, Proposal } from '../kernel.ts';
 import type { LocalTime } from '../local-time.ts';
 import { shapePlan } from './admit.ts';
 import { modeUnderHolds } from './holds.ts';
@@ -31,6 +30,7 @@ import { evaluate, type Evaluation, type Wish } from './evaluate.ts';
 import { createElapsed } from './elapsed.ts';
 import { type Ending, type Job, originOf, receiptEntry, type SiteFacts } from './job.ts';
 import { settleInherited } from './inherited.ts';
+import { keyMemory } from './key-memory.ts';
 import type { KeyMemory } from './keys.ts';
 import { Lanes } from './lanes.ts';
 import { leaseEffect } from './lease.ts';
@@ -41,7 +41,6 @@ import type { RulesNow } from './rules-now.ts';
 import { tellEnd, tellRejected, tellTruncated } from './tell.ts';
 import type { Telling } from '../alerts/outbox.ts';
 import { createSent, recallSent, type RecentReceipts } from './sent.ts';
-import { equals } from './verify.ts';
 
 export interface ExecutorDeps {
   readonly identity: Identity;
@@ -118,12 +117,7 @@ class SiteExecutor implements RunningExecutor {
     const elapsed = createElapsed(deps.clock, deps.bootId, journal.resumedMs);
     this.#facts = { ...deps, projection: journal.projection, sent: createSent(deps.clock), elapsed };
     recallSent(this.#facts.sent, deps, journal.epoch);
-    this.#keys = {
-      episode: (intentKey) => journal.projection.episodes.rows.get(intentKey) ?? null,
-      consumed: (key) => journal.consumed(key),
-      movedSince: ({ device, effective }) =>
-        effective.some((left) => hasMoved(deps.points.get(device, left.point), left.value)),
-    };
+    this.#keys = keyMemory(deps, elapsed);
     this.#site = { identity: deps.identity, real: deps.real, epoch: journal.epoch };
     this.#dispose = {
       journal,
@@ -379,11 +373,6 @@ class SiteExecutor implements RunningExecutor {
     this.#running.add(work);
     return work.finally(() => this.#running.delete(work));
   }
-}
-
-/** A good reading that differs from what we left the point at: somebody else has been there. */
-function hasMoved(now: PointStatus | null, left: PointValue): boolean {
-  return now !== null && now.quality === 'good' && !equals(now.value, left, 0);
 }
 
 export function createExecutor(deps: ExecutorDeps): RunningExecutor {

@@ -1,10 +1,11 @@
 /** Keys: what is one occasion, what is another, and that no two things ever share one. */
 import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { LIMITS } from '@fibric/sdk';
+import { LIMITS, type Receipt } from '@fibric/sdk';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, type KernelOptions, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { checkKey, type KeyMemory, mintKey } from './keys.ts';
 
 function kernel(options: Partial<KernelOptions> = {}): Kernel {
@@ -21,7 +22,7 @@ function kernel(options: Partial<KernelOptions> = {}): Kernel {
 const outcomes = (receipts: readonly { outcome: string; reason_code: string | null }[]) =>
   receipts.map((r) => `${r.outcome}:${r.reason_code}`);
 
-const NOTHING: KeyMemory = { episode: () => null, consumed: () => null, movedSince: () => false };
+const NOTHING: KeyMemory = { episode: () => null, consumed: () => null, movedMs: () => null, agoMs: () => 0 };
 const request = (over: Partial<Parameters<typeof mintKey>[0]> = {}) => ({
   intent_key: 'comfort:zone:412:setpoint',
   effect_class: 'relative_or_pulse' as const,
@@ -33,6 +34,7 @@ const request = (over: Partial<Parameters<typeof mintKey>[0]> = {}) => ({
   mono_ms: 0,
   boot_id: 'boot-1',
   clock_trusted: true,
+  terms: null,
   ...over,
 });
 
@@ -181,5 +183,98 @@ describe('a mind that changes every minute', () => {
     const keys = k.receipts.flatMap(({ outcome, idempotency_key }) => (outcome === 'applied' ? [idempotency_key] : []));
     expect(keys.every((key) => key?.includes('@ep=1#'))).toBe(true);
     expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe('a rule about occasions', () => {
+  const MINUTE = 60_000;
+  const ruled = (idempotency: string, more = '', options: Partial<KernelOptions> = {}): Kernel => {
+    const head = (id: string, capability: string) =>
+      `  - { id: ${id}, match: { capability: ${capability} }, decision: ALLOW`;
+    const constraints = `constraints: { idempotency: ${idempotency}${more} } }`;
+    const rules = [`${head('s', 'hvac.setpoint')}, ${constraints}`, `${head('p', 'gate.pulse')}, ${constraints}`];
+    return kernel({ policy: `version: 1\nrules:\n${rules.join('\n')}\n`, ...options });
+  };
+  const keyed = ({ outcome, reason_code, idempotency_key }: Receipt): string =>
+    outcome === 'blocked' ? `blocked:${reason_code}` : `${outcome} ${idempotency_key?.split('@')[1]}`;
+
+  it('max_episode ends an excursion sooner: then the same wish is a new one (G-K-2)', async () => {
+    const k = ruled('{ scope: episode, max_episode: 2h }');
+    const said = [...(await k.propose([setpoint('412', 21)])), ...(await k.propose([setpoint('412', 21)]))];
+    k.device.values.set('fcu-412/setpoint', 17);
+    await k.clock.advance(2 * 60 * MINUTE);
+    said.push(...(await k.propose([setpoint('412', 21)])));
+    expect(said.map(keyed)).toEqual(['applied ep=1#1', 'deduped ep=1#1', 'applied ep=2#1']);
+  });
+
+  it('re_arm lets some time pass between the end of one and the beginning of the next, also across a restart (G-K-2)', async () => {
+    const RULE = '{ scope: episode, max_episode: 1h, re_arm: 30m }';
+    const k = ruled(RULE);
+    await k.propose([setpoint('412', 21)]);
+    await k.clock.advance(60 * MINUTE + 10 * MINUTE);
+    const [early] = await k.propose([setpoint('412', 22)]);
+    expect(early).toMatchObject({
+      outcome: 'blocked',
+      reason_code: 're_arming',
+      reason: expect.stringContaining('20m'),
+    });
+    await k.close();
+    const clock = new VirtualClock(k.clock.wallMs() + 5 * MINUTE);
+    const next = ruled(RULE, '', { dataDir: k.dataDir, device: k.device, clock, bootId: 'boot-2' });
+    expect((await next.propose([setpoint('412', 22)])).map(keyed)).toEqual(['blocked:re_arming']);
+    await next.clock.advance(15 * MINUTE);
+    expect((await next.propose([setpoint('412', 22)])).map(keyed)).toEqual(['applied ep=2#1']);
+  });
+
+  it('re_arm counts from the end of a lease, and from when somebody took the device over', async () => {
+    const k = ruled('{ scope: episode, re_arm: 30m }', ', lease: { ttl: 10m, fallback: baseline }');
+    await k.propose([setpoint('412', 21)]);
+    await k.clock.advance(20 * MINUTE);
+    expect(k.device.values.get('fcu-412/setpoint')).toBe(17);
+    expect((await k.propose([setpoint('412', 21)])).map(keyed)).toEqual(['blocked:re_arming']);
+    await k.clock.advance(25 * MINUTE);
+    expect((await k.propose([setpoint('412', 21)])).map(keyed)).toEqual(['applied ep=2#1']);
+
+    const other = ruled('{ scope: episode, re_arm: 30m }');
+    await other.propose([setpoint('413', 21)]);
+    await other.clock.advance(10 * MINUTE);
+    other.device.values.set('fcu-413/setpoint', 25);
+    other.say('fcu-413', 'setpoint', 25);
+    await other.clock.advance(10 * MINUTE);
+    expect((await other.propose([setpoint('413', 21)])).map(keyed)).toEqual(['blocked:re_arming']);
+    await other.clock.advance(20 * MINUTE);
+    expect((await other.propose([setpoint('413', 21)])).map(keyed)).toEqual(['applied ep=2#1']);
+  });
+
+  it('re_arm is not owed for a wish that had no effect', async () => {
+    const k = ruled(
+      '{ scope: episode, max_episode: 1h, re_arm: 12h }',
+      ', range: { arg: celsius, max: 24, unit: degC }',
+    );
+    await k.propose([setpoint('412', 30)]);
+    await k.clock.advance(61 * MINUTE);
+    expect((await k.propose([setpoint('412', 21)])).map(keyed)).toEqual([expect.stringContaining('applied')]);
+  });
+
+  it.each([
+    ['once', [pulse('A'), pulse('A')], ['applied once#1', 'deduped once#1']],
+    ['event', [setpoint('412', 21), setpoint('412', 22)], ['applied ev=e', 'applied ev=e']],
+    [
+      'window',
+      [pulse('A'), pulse('A', { occurrence: 'win=night/2026-07-01' })],
+      ['blocked:occurrence_missing', 'applied win'],
+    ],
+    ['episode', [pulse('A'), pulse('A')], ['applied ep=1#1', 'deduped ep=1#1']],
+    [
+      'event',
+      [pulse('A', { occurrence: 'once' }), pulse('A', { occurrence: 'ev=T-1' })],
+      ['blocked:scope_mismatch', 'applied ev=T-1#1'],
+    ],
+    ['episode', [setpoint('412', 21, { occurrence: 'ev=BK-1' })], ['blocked:scope_mismatch']],
+  ])('of scope %s says which occasion it is, and refuses another', async (scope, actions, expected) => {
+    const k = ruled(`{ scope: ${scope} }`);
+    const said: string[] = [];
+    for (const action of actions) said.push(...(await k.propose([action])).map(keyed));
+    expect(said).toEqual(expected.map((one) => expect.stringContaining(one)));
   });
 });

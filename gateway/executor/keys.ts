@@ -2,7 +2,9 @@
  * Idempotency keys for things that must happen again: `intent @ occurrence # revision` (execution §2.7).
  * Minted once, by this code, never by a model (G-K-1).
  */
-import { type EffectClass, LIMITS } from '@fibric/sdk';
+import type { Idempotency } from '@fibric/policy';
+import { type EffectClass, formatDuration, LIMITS } from '@fibric/sdk';
+import type { Mark } from '../journal/leases.ts';
 import type { Consumed, ConsumedKey, Episode } from '../journal/projection.ts';
 
 /** When a key is minted, on every clock there is. */
@@ -22,6 +24,8 @@ export interface KeyRequest extends KeyTime {
   readonly revision: number | null;
   /** The event that woke the run: the occasion of anything that is neither a state nor called by a key of its own. */
   readonly event_id: string;
+  /** What the rules say of occasions; null where none does. */
+  readonly terms: Idempotency | null;
 }
 
 export type Minted =
@@ -32,17 +36,31 @@ export type Minted =
 export interface KeyMemory {
   readonly episode: (intentKey: string) => Episode | null;
   readonly consumed: (key: string) => Omit<ConsumedKey, 'key'> | null;
-  /** Somebody else, or another occasion, has moved what the episode set last: a good reading of the device differs from it. */
-  readonly movedSince: (consumed: Consumed) => boolean;
+  /**
+   * How long ago somebody else, or another occasion, moved what the episode set last; null while no good reading of the device differs
+   * from it.
+   */
+  readonly movedMs: (consumed: Consumed) => number | null;
+  /** How long ago that was, as far as it can be proved. */
+  readonly agoMs: (mark: Mark) => number;
+}
+
+/** By the monotonic clock within one boot (G-CL-3). Across boots only the wall is left; below zero when that went back. */
+function ageOf(episode: Episode, { now_ms, mono_ms, boot_id }: KeyRequest): number {
+  return episode.boot_id === boot_id ? Math.max(0, mono_ms - episode.opened_mono_ms) : now_ms - episode.opened_ms;
 }
 
 /**
- * An excursion ends with its lease, and after `maxEpisodeMs`, by the monotonic clock within one boot (G-CL-3). Across boots only the wall
- * is left; one that went back ends it, rather than stretch it.
+ * How long ago an excursion ended; null while it lasts. It ends with its lease, when somebody takes the device over, and after the longest
+ * time it may last; a wall clock that went back ends it now, rather than stretch it.
  */
-function isOpen(episode: Episode, { now_ms, mono_ms, boot_id }: KeyRequest): boolean {
-  const age = episode.boot_id === boot_id ? Math.max(0, mono_ms - episode.opened_mono_ms) : now_ms - episode.opened_ms;
-  return !episode.closed && age >= 0 && age < LIMITS.maxEpisodeMs;
+function endedMs(episode: Episode, request: KeyRequest, memory: KeyMemory): number | null {
+  const age = ageOf(episode, request);
+  const longest = Math.min(request.terms?.max_episode ?? LIMITS.maxEpisodeMs, LIMITS.maxEpisodeMs);
+  const moved = episode.consumed && memory.movedMs(episode.consumed);
+  if (episode.closed) return memory.agoMs(episode.closed);
+  if (age < 0) return 0;
+  return age >= longest ? Math.max(age - longest, moved ?? 0) : moved;
 }
 
 function key(request: KeyRequest, occurrence: string, revision: number): Minted {
@@ -63,8 +81,12 @@ function refused(reason_code: string, reason: string): Minted {
 /** The next revision inside an open episode: the same wish keeps its revision, a changed mind gets the next. */
 function mintEpisode(request: KeyRequest, memory: KeyMemory): Minted {
   const current = memory.episode(request.intent_key);
-  const moved = current?.consumed && memory.movedSince(current.consumed);
-  if (!current || moved || !isOpen(current, request)) {
+  const ended = current && endedMs(current, request, memory);
+  if (!current || ended !== null) {
+    // What had no effect was no excursion, and needs no rest.
+    const rest = current?.consumed ? (request.terms?.re_arm ?? 0) - (ended ?? 0) : 0;
+    if (rest > 0)
+      return refused('re_arming', `the last excursion ended too lately: the next may begin in ${formatDuration(rest)}`);
     if (request.revision !== null && request.revision !== 1) {
       return refused('revision_order', `revision ${request.revision} opens an episode; it must be 1`);
     }
@@ -84,9 +106,30 @@ function mintEpisode(request: KeyRequest, memory: KeyMemory): Minted {
   return key(request, `ep=${current.n}`, revision);
 }
 
-/** The occasion that applies when the plan names none: an episode for a state, once for a keyed call, else the waking event. */
-function defaultOccurrence(request: KeyRequest): string {
-  return request.effect_class === 'keyed_call' ? 'once' : `ev=${request.event_id}`;
+type Scope = Idempotency['scope'];
+
+/** The scope that applies when neither plan nor rules name one: an episode for a state, once for a keyed call, else the waking event. */
+const USUAL: Readonly<Record<EffectClass, Scope>> = {
+  absolute_set: 'episode',
+  keyed_call: 'once',
+  relative_or_pulse: 'event',
+  message: 'event',
+};
+
+const SCOPES: Readonly<Record<string, Scope>> = { once: 'once', ev: 'event', win: 'window' };
+
+const scopeOf = (occurrence: string): Scope | null => SCOPES[occurrence.split('=', 1)[0] ?? ''] ?? null;
+
+/** Why the occasion that the plan names is not one that the rules have in mind, or null. */
+function outOfScope({ occurrence, terms }: KeyRequest): Minted | null {
+  if (terms === null) return null;
+  if (occurrence === null && terms.scope === 'window')
+    return refused(
+      'occurrence_missing',
+      'a rule asks for one window a time, and the plan names none: win=<name>/<date>',
+    );
+  if (occurrence === null || scopeOf(occurrence) === terms.scope) return null;
+  return refused('scope_mismatch', `the plan says ${occurrence}, and a rule asks for one ${terms.scope} a time`);
 }
 
 export function mintKey(request: KeyRequest, memory: KeyMemory): Minted {
@@ -98,8 +141,11 @@ export function mintKey(request: KeyRequest, memory: KeyMemory): Minted {
   }
   if (request.occurrence?.startsWith('win=') && !request.clock_trusted)
     return refused('clock_untrusted', `the clock is not trusted, so nobody knows whether it is ${request.occurrence}`);
-  if (request.occurrence === null && request.effect_class === 'absolute_set') return mintEpisode(request, memory);
-  const occurrence = request.occurrence ?? defaultOccurrence(request);
+  const mismatch = outOfScope(request);
+  if (mismatch) return mismatch;
+  const scope = request.terms?.scope ?? USUAL[request.effect_class];
+  if (request.occurrence === null && scope === 'episode') return mintEpisode(request, memory);
+  const occurrence = request.occurrence ?? (scope === 'once' ? 'once' : `ev=${request.event_id}`);
   const revision = request.revision ?? 1;
   if (revision > 1 && !memory.consumed(`${request.intent_key}@${occurrence}#${revision - 1}`)) {
     return refused(

@@ -58,7 +58,7 @@ function prepareOne(
   twins: Map<string, Action>,
   counts: Map<string, number>,
 ): Prepared {
-  const context = { ...sources, time: keyTime(sources.facts) };
+  const context = { ...sources, policy, time: keyTime(sources.facts) };
   const found = admitAction(planned, { plan_id, ordinal }, proposal, context);
   if (found.kind === 'refused') {
     const { action, stage, reason_code, reason } = found;

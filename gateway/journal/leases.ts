@@ -74,7 +74,7 @@ export function leaseReceipt(
   }
   const grant = intent?.lease ?? null;
   if (row.outcome === 'superseded_externally') {
-    for (const lease of overlapping(projection, action, grant)) yieldLease(projection, lease);
+    for (const lease of overlapping(projection, action, grant)) yieldLease(projection, lease, row);
     if (grant?.hold) holdOf(projection, row, { ...grant, ...open, hold: grant.hold });
     return;
   }
@@ -117,18 +117,19 @@ function overlapping(projection: Projection, action: Action, grant: LeaseGrant |
 function releaseReceipt(projection: Projection, leaseId: string, row: Row<ReceiptEntry>): void {
   const lease = projection.leases.rows.get(leaseId);
   if (!lease) return;
-  if (RELEASED.has(row.outcome)) yieldLease(projection, lease);
+  if (RELEASED.has(row.outcome)) yieldLease(projection, lease, row);
   if (row.outcome !== 'superseded_externally') return;
-  yieldLease(projection, lease);
+  yieldLease(projection, lease, row);
   if (lease.hold) holdOf(projection, row, { ...lease, hold: lease.hold });
 }
 
 /** A lease and its episode end. */
-function yieldLease(projection: Projection, lease: Lease): void {
+function yieldLease(projection: Projection, lease: Lease, row: Row): void {
   const { intent_key, occurrence } = lease.action;
   projection.leases.delete(lease.lease_id);
   const episode = projection.episodes.rows.get(intent_key);
-  if (episode && occurrence === `ep=${episode.n}`) projection.episodes.set(intent_key, { ...episode, closed: true });
+  if (episode && occurrence === `ep=${episode.n}`)
+    projection.episodes.set(intent_key, { ...episode, closed: markOf(row) });
 }
 
 interface Held extends Pick<Lease, 'lease_id' | 'fallback' | 'origin' | 'action'> {
@@ -150,7 +151,7 @@ function holdOf(projection: Projection, row: Row<ReceiptEntry>, held: Held): voi
 export function closeYielded(projection: Projection, row: Row<OverrideEntry>): void {
   const { device, entity_key, points, hold, lease_id } = row;
   const lease = lease_id === null ? undefined : projection.leases.rows.get(lease_id);
-  if (lease) yieldLease(projection, lease);
+  if (lease) yieldLease(projection, lease, row);
   if (row.state === 'off') projection.holds.delete(device);
   if (row.state === 'off' || hold === null) return;
   projection.holds.set(device, {

@@ -5,7 +5,7 @@
 import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
 import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
-import { closeYielded, type Hold, type Lease, leaseReceipt } from './leases.ts';
+import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
   type Entry,
@@ -59,7 +59,7 @@ export interface Episode {
   readonly minted_fingerprint: string;
   readonly consumed: Consumed | null;
   /** Its lease has ended, or somebody took over: the next wish opens another. */
-  readonly closed?: true;
+  readonly closed?: Mark;
 }
 
 /** What an episode did last, and what it left the device at. */
