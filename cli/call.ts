@@ -10,6 +10,7 @@ export const EXIT = {
   not_found: 4,
   not_reachable: 5,
   tampered: 6,
+  incomplete: 7,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
@@ -57,6 +58,9 @@ export interface Call {
     readonly since?: string;
     readonly value?: number;
     readonly arg?: readonly string[];
+    readonly trust?: string;
+    readonly from?: number;
+    readonly to?: number;
   };
   readonly io: Io;
 }

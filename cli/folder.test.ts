@@ -56,7 +56,9 @@ devices: []
     }
     expect(await ended).toBe(0);
     expect((await fibric(['status', '--data', folder])).code).toBe(5);
-    expect((await fibric(['receipts', 'verify', '--data', folder])).out).toMatch(/^proved: \d rows?, 0 receipts/);
+    expect((await fibric(['receipts', 'verify', '--data', folder])).out).toMatch(
+      /^proved: \d rows, 0 receipts, head [0-9a-f]{64}\nsigned by gw_\S+ up to row \d\n$/,
+    );
   });
 });
 

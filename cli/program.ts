@@ -44,7 +44,7 @@ export function buildProgram(io: Io, act: (verb: Verb, call: Call) => Promise<vo
 
 const EXIT_HELP = `
 Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 refused by policy, 4 not found,
-            5 gateway not reachable, 6 verification failed`;
+            5 gateway not reachable, 6 verification failed, 7 proved in part`;
 
 function groupOf(program: Command, groups: Map<string, Command>, name: string, io: Io): Command {
   const known = groups.get(name);
@@ -64,7 +64,7 @@ function configured(command: Command, io: Io): Command {
 
 function addOption(command: Command, name: Verb['options'][number]): void {
   const [flags, help] = OPTIONS[name];
-  if (name === 'limit') command.option(flags, help, positive);
+  if (name === 'limit' || name === 'from' || name === 'to') command.option(flags, help, positive);
   else if (name === 'value') command.option(flags, help, decimal);
   else if (name === 'arg') command.option(flags, help, gathered);
   else command.option(flags, help);

@@ -27,6 +27,9 @@ export const OPTIONS = {
   arg: ['--arg <name=value>', 'an argument; as often as there are any'],
   since: ['--since <when>', 'from this time on, or so long before the last; 30d when left out'],
   site: ['--site <site.yaml>', 'the site whose capabilities a policy may speak about'],
+  trust: ['--trust <file>', 'whose signatures count: a policy file, see docs/RECEIPTS.md'],
+  from: ['--from <seq>', 'from this row on'],
+  to: ['--to <seq>', 'up to this row'],
 } as const;
 export type OptionName = keyof typeof OPTIONS;
 
@@ -262,9 +265,30 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: 'receipts verify',
-    summary: 'walk the whole chain and prove it, or name the first bad row',
+    args: '[bundle]',
+    summary: 'prove a bundle, or the journal of a folder, without a network; or name the first bad row',
+    options: ['trust', 'data', 'json'],
+    run: async (call) => (await import('./verbs/proof.ts')).verify(call),
+  },
+  {
+    name: 'receipts export',
+    args: '<bundle> [receipt]',
+    summary: 'write rows into a file that proves itself: all of them, some, or those of one receipt',
+    options: ['from', 'to', 'data', 'json'],
+    run: async (call) => (await import('./verbs/proof.ts')).exportBundle(call),
+  },
+  {
+    name: 'receipts erase',
+    args: '<receipt> <field>',
+    summary: 'erase a text for good, such as reasoning or trigger; what was proved stays proved',
+    options: ['as', 'reason', 'data', 'json'],
+    run: async (call) => (await import('./verbs/proof.ts')).erase(call),
+  },
+  {
+    name: 'receipts trust',
+    summary: 'print the key that signs the receipts here, as a policy file for --trust',
     options: reading,
-    run: async (call) => (await import('./verbs/receipts.ts')).verify(call),
+    run: async (call) => (await import('./verbs/proof.ts')).trust(call),
   },
   {
     name: 'why',

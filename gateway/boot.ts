@@ -26,6 +26,7 @@ import type { BootEntry, Hold } from './journal/entries.ts';
 import { type Journal, type JournalOptions, openJournal } from './journal/journal.ts';
 import { type Obligations, readObligations } from './journal/obligations.ts';
 import { JOURNAL_FILE, syncFolder } from './journal/schema.ts';
+import { KEY_FILE } from './proof/device-key.ts';
 import { SYNC_FILE } from './sync/store.ts';
 
 const UID_FILE = 'gateway-uid';
@@ -90,7 +91,7 @@ function setAside(dataDir: string, nowMs: number): string {
   const folder = join(dataDir, name);
   mkdirSync(folder, { mode: 0o700 });
   const belongs = (file: string): boolean =>
-    file === UID_FILE || file.startsWith(JOURNAL_FILE) || file.startsWith(SYNC_FILE);
+    file === UID_FILE || file === KEY_FILE || file.startsWith(JOURNAL_FILE) || file.startsWith(SYNC_FILE);
   for (const file of readdirSync(dataDir).filter(belongs)) renameSync(join(dataDir, file), join(folder, file));
   syncFolder(folder);
   syncFolder(dataDir);

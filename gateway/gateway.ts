@@ -46,6 +46,7 @@ import { lockFolder } from './journal/lock.ts';
 import { doubtsOf, type Mirror, openMirror } from './journal/obligations.ts';
 import { openJournalReader } from './journal/reader.ts';
 import { localTimeIn } from './local-time.ts';
+import { type Checkpoints, startCheckpoints } from './proof/checkpoints.ts';
 import { createObserver } from './observe/observer.ts';
 import { createModes } from './modes.ts';
 import { createOperators } from './operators.ts';
@@ -167,6 +168,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   );
   let mirror: Mirror | null = null;
   let outbox: Outbox | null = null;
+  let checkpoints: Checkpoints | null = null;
   closings.push(['mirror', () => mirror?.close()]);
   const { journal, uid } = await bootJournal({
     dataDir,
@@ -182,6 +184,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     },
     trust: () => watch.trust(),
     onFull: () => space.release(),
+    onAppend: (row) => checkpoints?.appended(row),
     onCommit() {
       mirror?.touch();
       outbox?.touch();
@@ -189,6 +192,8 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   });
   closings.push(['journal', () => journal.close()]);
   const policies = createPolicies({ site, journal, log });
+  checkpoints = startCheckpoints({ dataDir, gatewayUid: uid, journal, clock: ioClock, log });
+  closings.push(['checkpoints', () => checkpoints?.close()]);
   await journal.durable();
   const owed = () => ({
     gateway_uid: uid,
@@ -207,7 +212,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   const reader = openJournalReader(dataDir);
   closings.push(['journal reader', () => reader.close()]);
   outbox.start();
-  return { ids, uid, journal, policies, events, reader, space, watch, outbox };
+  return { ids, uid, journal, policies, events, reader, space, watch, checkpoints, outbox };
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>;
@@ -298,11 +303,20 @@ async function startParts(deps: GatewayDeps, closings: Closing[]): Promise<Pick<
   const { site, version, pid, ioClock, log } = deps;
   const stores = await openStores(deps, closings);
   const [kernel, { startApi }] = await Promise.all([startKernel(deps, stores, closings), import('./api/server.ts')]);
-  const { reader, events } = stores;
+  const { reader, events, checkpoints } = stores;
   const sync = startSync(deps, stores.uid, { journal: reader, events });
   if (sync) closings.push(['sync', sync.close]);
   const started = { startedAt: isoTime(ioClock.wallMs()), startedMonoMs: ioClock.monoMs() };
-  const view = createView({ ...kernel, version, pid, ...started, reader, events, sync: sync?.sync ?? null });
+  const view = createView({
+    ...kernel,
+    version,
+    pid,
+    ...started,
+    reader,
+    events,
+    checkpoints,
+    sync: sync?.sync ?? null,
+  });
   const api: Api = await startApi({ view, token: ensureToken(site.data), log, clock: ioClock, ...site.listen });
   closings.push(['api', () => api.close()]);
   writeRunFile(site.data, { url: api.url, pid });

@@ -14,6 +14,9 @@ import { type Clock, LIMITS, type Random } from '@fibric/sdk';
 import type { ClockSigns } from './clock-trust.ts';
 import type { Simulation } from './config/site.ts';
 
+/** Bytes that nobody can guess. */
+export const randomBytes = (bytes: number): Buffer => randomFillSync(Buffer.alloc(bytes));
+
 /** The longest delay `setTimeout` takes; beyond it, it fires at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 

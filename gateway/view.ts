@@ -3,6 +3,8 @@ import { type Clock, entityKey, FibricError, isoTime, type Log, type PointRef } 
 import type {
   CapabilityView,
   DeviceView,
+  EraseOrder,
+  Erasure,
   GatewayView,
   HeldView,
   OperatorView,
@@ -26,6 +28,8 @@ import type { Observer } from './observe/observer.ts';
 import type { Operators, SiteOperator } from './operators.ts';
 import { policyViews } from './policies/view.ts';
 import type { Policies } from './policies/running.ts';
+import type { Checkpoints } from './proof/checkpoints.ts';
+import { COMMITTED } from './proof/commitment.ts';
 import { deliveryOf } from './sync/store.ts';
 import type { Sync } from './sync/sync.ts';
 
@@ -49,6 +53,7 @@ export interface ViewParts {
   readonly journal: Journal;
   readonly reader: JournalReader;
   readonly events: EventReader;
+  readonly checkpoints: Checkpoints;
   readonly sync: Sync | null;
 }
 
@@ -91,6 +96,12 @@ export function createView(parts: ViewParts): GatewayView {
       const story = parts.reader.story(receiptId);
       return story && { ...story, sync: deliveryOf(parts.site.data, story.receipt.seq) };
     },
+    erase: (receiptId, order) => erase(parts, receiptId, order),
+    async checkpoint() {
+      parts.checkpoints.sign();
+      await parts.journal.durable();
+      return parts.checkpoints.state;
+    },
     journal: parts.reader,
     events: parts.events,
   };
@@ -104,6 +115,24 @@ async function acknowledge({ journal, site, log }: ViewParts, who: string): Prom
   forgetJournalFailures(site.data);
   log.warn({ who, holds: held.map(({ hold }) => hold) }, 'acknowledged: operators act again');
   return held;
+}
+
+async function erase(
+  { journal, reader, log }: ViewParts,
+  receiptId: string,
+  order: EraseOrder,
+): Promise<Erasure | null> {
+  const { field, who, reason } = order;
+  const fields = [...new Set(Object.values(COMMITTED).flat())];
+  if (!fields.includes(field))
+    throw new FibricError('invalid_parameter', `'${field}' cannot be erased; what can be: ${fields.join(', ')}`);
+  const erased = reader.textsOf(receiptId, field);
+  if (erased === null) return null;
+  if (erased.length === 0) throw new FibricError('conflict', `there is no ${field} of ${receiptId}, or it was erased`);
+  journal.append({ type: 'redaction/1', who, reason, erased });
+  await journal.durable();
+  log.warn({ who, receipt: receiptId, field }, `${field} was erased`);
+  return { object: 'redaction', who, reason, erased };
 }
 
 function notReady({ journal, operators }: ViewParts): readonly string[] {

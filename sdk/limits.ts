@@ -88,6 +88,13 @@ export const LIMITS = {
   segmentRows: 16_384,
   /** Body of one journal row: the largest plan, the state it returns and the message that woke it. */
   rowBytes: 640 * 1024,
+  /** A checkpoint signs the rows of the journal after so many of them, and when one has stood so long unsigned. */
+  checkpointRows: 64,
+  checkpointMs: 60_000,
+  /** One line of a bundle of receipts: any row, with each of its characters at its longest. */
+  bundleLineBytes: 4 * 1024 * 1024,
+  /** Actions that a verifier holds open at once: hundreds of times what waits in a house. */
+  verifierActions: 200_000,
   /** Envelopes of one block of the event log, and the longest they wait for it. */
   eventBlock: 1_000,
   eventBlockMs: 250,
@@ -133,6 +140,7 @@ relation(
   LIMITS.rowBytes > LIMITS.planBytes + LIMITS.stateBytes + LIMITS.messageBytes,
   'any plan that is admitted fits a row',
 );
+relation(LIMITS.rowBytes * 6 <= LIMITS.bundleLineBytes, 'any row fits a line of a bundle');
 relation(LIMITS.laneWaiting < LIMITS.lanesWaiting, 'one lane cannot fill the house');
 relation(LIMITS.laneWaitMs < LIMITS.settlementMs, 'those who wait behind a doubt give up before it is settled');
 relation(2 * LIMITS.policyChars < LIMITS.rowBytes, 'a policy fits a row, quoted as text in JSON');

@@ -2,7 +2,7 @@
 import { type Evidence, formatDuration, type PointState, type Receipt } from '@fibric/sdk';
 import { type Call, EXIT, type ExitCode } from '../call.ts';
 import { connect, type Page } from '../client.ts';
-import { count, document, facts, line, list, paint, state, time, value, words } from '../print.ts';
+import { document, facts, line, list, paint, state, time, value, words } from '../print.ts';
 import { openRecords } from '../records.ts';
 
 export async function ls(call: Call): Promise<ExitCode> {
@@ -105,24 +105,6 @@ export async function show(call: Call): Promise<ExitCode> {
     ],
   ]);
   return EXIT.done;
-}
-
-export async function verify(call: Call): Promise<ExitCode> {
-  const { io } = call;
-  const records = await openRecords(call);
-  const result = await records.verify();
-  records.close();
-  if (call.options.json) document(io, { object: 'verification', ...result });
-  else if (result.kind === 'proved') {
-    const open = result.open_intents === 0 ? '' : `, ${count(result.open_intents, 'intent')} without an outcome yet`;
-    io.out(
-      `${state(io, 'proved')}: ${count(result.rows, 'row')}, ${count(result.receipts, 'receipt')}${open}, head ${result.head}`,
-    );
-  } else {
-    line(io, `${state(io, 'tampered')}: seq ${result.seq}: ${result.reason}`);
-    io.err('Keep the folder as evidence; rows before that seq are proved.');
-  }
-  return result.kind === 'proved' ? EXIT.done : EXIT.tampered;
 }
 
 function whereOf({ entity_key, device, connector }: Receipt): string {

@@ -30,7 +30,8 @@ function causes(io: Io, { receipt, trigger, plan }: WhyView): readonly Fact[] {
     ['action', [capability, words(args), ...where].filter(Boolean).join(' ')],
     [
       'trigger',
-      `${trigger.event_type} from ${trigger.source}, event ${trigger.event_id}, ${trigger.correlation_id}\n${clip(words(trigger.payload))}`,
+      trigger &&
+        `${trigger.event_type} from ${trigger.source}, event ${trigger.event_id}, ${trigger.correlation_id}\n${clip(words(trigger.payload))}`,
     ],
     ['readings', lines(receipt.evidence.map((seen) => reading(io, seen)))],
     [

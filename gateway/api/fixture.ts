@@ -1,10 +1,11 @@
-/** For tests: a journal and an event log in memory, and a gateway made of them. */
-import { type Envelope, makeEnvelope, type Mode, matchesGlob, type Receipt } from '@fibric/sdk';
+/** For tests: a journal in memory, and a gateway made of it. */
+import type { Mode, Receipt } from '@fibric/sdk';
 import { type FakeControl, fakeControl } from './control-fixture.ts';
 import type { ActivePolicy } from '../journal/projection.ts';
 import { MemoryAlerts } from './alert-fixture.ts';
 import type { Story } from '../journal/story.ts';
-import type { EventReader, JournalReader, ListQuery, PlanView, StoredEvent, Verification } from '../journal/types.ts';
+import type { JournalReader, ListQuery, PlanView, Verification } from '../journal/types.ts';
+import { MemoryEvents } from './events-fixture.ts';
 import { evaluationOf, POLICY } from './policy-fixture.ts';
 import { storyOf } from './story-fixture.ts';
 import type {
@@ -129,7 +130,17 @@ export class MemoryJournal implements JournalReader {
   readonly planRows: PlanView[] = [];
   readonly policies = (): readonly ActivePolicy[] => [];
   readonly alerts = new MemoryAlerts();
-  verification: Verification = { kind: 'proved', rows: 3, receipts: 2, head: 'd'.repeat(64), open_intents: 0 };
+  verification: Verification = {
+    kind: 'proved',
+    rows: 3,
+    receipts: 2,
+    head: 'd'.repeat(64),
+    open_intents: 0,
+    checkpoint: null,
+    opened: 0,
+    erased: [],
+    withheld: 0,
+  };
 
   /** Appends receipts with the next `seq`s; every other row of the chain is something else, as in a real journal. */
   write(count: number, changes: Partial<Receipt> = {}): void {
@@ -161,56 +172,16 @@ export class MemoryJournal implements JournalReader {
     return this.planRows.find((row) => row.plan_id === planId) ?? null;
   }
 
+  textsOf(): null {
+    return null;
+  }
+
   verify(): Verification {
     return this.verification;
   }
 
   head(): number {
     return this.rows.at(-1)?.seq ?? 0;
-  }
-}
-
-export class MemoryEvents implements EventReader {
-  readonly rows: StoredEvent[] = [];
-
-  write(eventType: string, payload: Envelope['payload'] = {}): StoredEvent {
-    const cursor = this.head() + 1;
-    const envelope = makeEnvelope(IDENTITY, {
-      event_id: `ev-${cursor}`,
-      source: 'mqtt:field',
-      event_type: eventType,
-      payload,
-    });
-    const stored = { cursor, at: AT, envelope };
-    this.rows.push(stored);
-    return stored;
-  }
-
-  /** Forgets the oldest, as a log that is full does. */
-  drop(count: number): void {
-    this.rows.splice(0, count);
-  }
-
-  eventsAfter(after: number, limit: number, type?: string): readonly StoredEvent[] {
-    return this.#of(type)
-      .filter((row) => row.cursor > after)
-      .slice(0, limit);
-  }
-
-  eventsLast(limit: number, type?: string): readonly StoredEvent[] {
-    return this.#of(type).slice(-limit);
-  }
-
-  event(eventId: string): StoredEvent | null {
-    return this.rows.find((row) => row.envelope.event_id === eventId) ?? null;
-  }
-
-  head(): number {
-    return this.rows.at(-1)?.cursor ?? 0;
-  }
-
-  #of(type: string | undefined): readonly StoredEvent[] {
-    return type === undefined ? this.rows : this.rows.filter((row) => matchesGlob(type, row.envelope.event_type));
   }
 }
 
@@ -287,6 +258,8 @@ export function fakeGateway(): FakeGateway {
       const story = journal.story(receiptId);
       return story && { ...story, sync: { state: 'waiting', behind: 3 } };
     },
+    erase: async () => null,
+    checkpoint: async () => ({ origin: 'gw_1/receipts/1', key: 'k', signed: 'note\n', cosigned: null }),
   };
   return view;
 }

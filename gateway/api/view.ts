@@ -21,9 +21,9 @@ import type {
 import type { ReleaseReport, StopOrder } from '../executor/control.ts';
 import type { Evaluation, Wish } from '../executor/evaluate.ts';
 import type { LeaseView } from '../executor/lease-view.ts';
-import type { Stop } from '../journal/projection.ts';
+import type { LogState, Stop } from '../journal/projection.ts';
 import type { ClockTrust } from '../clock-trust.ts';
-import type { Hold } from '../journal/entries.ts';
+import type { Hold, RedactionEntry } from '../journal/entries.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader } from '../journal/types.ts';
 import type { ModeOrder } from '../modes.ts';
@@ -174,6 +174,17 @@ export interface PolicyQuestion extends Pick<Wish, 'capability' | 'entity' | 'ar
   readonly operator: string | null;
 }
 
+export interface EraseOrder {
+  readonly field: string;
+  readonly who: string;
+  readonly reason: string;
+}
+
+/** What was erased: texts of these rows, whose commitments stay. */
+export interface Erasure extends Omit<RedactionEntry, 'type'> {
+  readonly object: 'redaction';
+}
+
 export interface GatewayView {
   status(): StatusView;
   points(): readonly PointView[];
@@ -209,6 +220,13 @@ export interface GatewayView {
   sync(): SyncStatus | null;
   /** Null when there is no receipt of that id. */
   why(receiptId: string): WhyView | null;
+  /**
+   * Erases a text for good, wherever it led to this receipt; null: there is no such receipt. Throws `invalid_parameter` for a field that
+   * cannot be erased, `conflict` when nothing of it is left.
+   */
+  erase(receiptId: string, order: EraseOrder): Promise<Erasure | null>;
+  /** Signs the rows so far, and says as which log, and what was signed and cosigned last. */
+  checkpoint(): Promise<LogState>;
   readonly journal: JournalReader;
   readonly events: EventReader;
 }

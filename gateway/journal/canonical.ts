@@ -59,6 +59,45 @@ export function canonicalText(value: unknown): string {
   return text;
 }
 
+/** Whether the members of every object stand in the order of RFC 8785; null: an object names its members by numbers, look closer. */
+function inOrder(value: unknown): boolean | null {
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return all(value);
+  let before: string | null = null;
+  for (const key in value) {
+    // JavaScript moves such members to the front: in which order they stood is lost.
+    if (/^\d/.test(key)) return null;
+    if (before !== null && before >= key) return false;
+    before = key;
+  }
+  return all(Object.values(value));
+}
+
+function all(values: readonly unknown[]): boolean | null {
+  for (const value of values) {
+    const ordered = inOrder(value);
+    if (ordered !== true) return ordered;
+  }
+  return true;
+}
+
+export type Parsed = { readonly value: unknown } | { readonly fault: 'not_json' | 'not_canonical' | 'too_deep' };
+
+/** Reads a text that must be canonical JSON, as `canonicalText` writes it. */
+export function parseCanonical(text: string): Parsed {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { fault: 'not_json' };
+  }
+  const fault = faultOf(value, 0);
+  if (fault !== null) return { fault: fault.includes(': deeper than') ? 'too_deep' : 'not_canonical' };
+  const ordered = inOrder(value);
+  const same = ordered === null ? canonicalize(value) === text : ordered && JSON.stringify(value) === text;
+  return same ? { value } : { fault: 'not_canonical' };
+}
+
 /** SHA-256 of `prefix` and the canonical text of `value`, in hex. */
 export function digest(prefix: string, value: unknown): string {
   return hash('sha256', prefix + canonicalText(value), 'hex');

@@ -223,7 +223,7 @@ export interface OverrideEntry {
 }
 
 /** Why nothing is done by itself until a person has acknowledged it: what is proposed waits (G-IO-2, G-IO-3). */
-export const HOLDS = ['journal_failing', 'journal_replaced', 'obligations_differ'] as const;
+export const HOLDS = ['journal_failing', 'journal_replaced', 'obligations_differ', 'forked'] as const;
 export type Hold = (typeof HOLDS)[number];
 
 export interface HoldEntry {
@@ -274,6 +274,40 @@ export interface AcknowledgeEntry {
   readonly who: string;
 }
 
+/** A key begins to sign the tree: the log has this name from here on (docs/RECEIPTS.md). */
+export interface IncarnationEntry {
+  readonly type: 'incarnation/1';
+  /** `<gateway_uid>/receipts/<incarnation>`; the incarnation is named by its key. */
+  readonly origin: string;
+  /** `<origin>+<id>+<base64>` (C2SP signed-note). */
+  readonly key: string;
+  readonly cause: 'begun' | 'key_lost' | 'forked';
+  /** The last checkpoint of the incarnation before that a witness has cosigned, as a note; null when there is none. */
+  readonly cosigned: string | null;
+}
+
+/** The signed tree hash over all rows before this one: so no size has two (G-R-6). */
+export interface CheckpointEntry {
+  readonly type: 'checkpoint/1';
+  /** A signed note (C2SP tlog-checkpoint). */
+  readonly note: string;
+}
+
+/** A witness has seen an earlier checkpoint, and that it continues all it had seen before (G-R-5). */
+export interface CosignatureEntry {
+  readonly type: 'cosignature/1';
+  /** That checkpoint, with the cosignatures. */
+  readonly note: string;
+}
+
+/** Texts were erased: their commitments stay in the rows, what opens them is gone (G-R-8). */
+export interface RedactionEntry {
+  readonly type: 'redaction/1';
+  readonly who: string;
+  readonly reason: string;
+  readonly erased: readonly { readonly seq: number; readonly field: string }[];
+}
+
 export type ReceiptEntry = { readonly type: 'receipt/1' } & Omit<
   Receipt,
   'seq' | 'prev' | 'hash' | 'at' | 'clock' | 'receipt_id'
@@ -297,6 +331,10 @@ export type Entry =
   | AlertEntry
   | PageEntry
   | DeliveredEntry
+  | IncarnationEntry
+  | CheckpointEntry
+  | CosignatureEntry
+  | RedactionEntry
   | ReceiptEntry;
 
 /** What the journal adds to every row. */

@@ -108,7 +108,8 @@ describe('fsck', () => {
   it.each([
     ['the header', () => 3, 'file'],
     ['the type of a page', () => 4_096, 'file'],
-    ['the words of a row', (bytes: Buffer) => bytes.lastIndexOf('"because"'), 'chain'],
+    ['the words of a row', (bytes: Buffer) => bytes.lastIndexOf('"read back as written"'), 'chain'],
+    ['a text beside its row', (bytes: Buffer) => bytes.lastIndexOf('because'), 'openings'],
   ] as const)('names a flipped bit in %s, without falling over (row 98)', async (_, where, check) => {
     const dir = await folder();
     const file = join(dir, 'journal.db');

@@ -12,11 +12,12 @@ import { lockFolder } from './lock.ts';
 import { Projection } from './projection.ts';
 import { JOURNAL_FILE } from './schema.ts';
 import { keyConsumedBy, placeOf, rowsAfter, shortKey } from './store.ts';
-import { verifyRows } from './verify.ts';
+import { openingFaults } from '../proof/openings.ts';
+import { verifyRows } from '../proof/verifier.ts';
 
 /** What differs: where, and how. */
 export interface FsckFinding {
-  readonly check: 'file' | 'chain' | 'state' | 'dispositions' | 'keys';
+  readonly check: 'file' | 'chain' | 'state' | 'dispositions' | 'keys' | 'openings';
   readonly detail: string;
 }
 
@@ -59,7 +60,8 @@ function check(file: string): FsckReport {
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {
       checkFile(db, found);
-      const verified = verifyRows(db.prepare('SELECT seq, hash, body FROM entries ORDER BY seq').iterate() as never);
+      const rows = db.prepare('SELECT seq, hash, body FROM entries ORDER BY seq').iterate() as never;
+      const verified = verifyRows(rows, () => []);
       if (verified.kind === 'tampered') found('chain', `row ${verified.seq}: ${verified.reason}`);
       else {
         const { rows, receipts, open_intents, head } = verified;
@@ -92,6 +94,7 @@ function rebuild(db: Database.Database, found: Found): { readonly state_rows: nu
   }
   dispositions.end();
   keys.end();
+  for (const fault of openingFaults(db)) found('openings', fault);
   return { state_rows: compareState(db, projection, found) };
 }
 

@@ -253,7 +253,7 @@ describe('the journal', () => {
     const db = new Database(join(dir, 'journal.db'));
     db.pragma('user_version = 99');
     db.close();
-    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 1)');
+    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 2)');
   });
 });
 

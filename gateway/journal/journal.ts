@@ -9,11 +9,14 @@
 import { join } from 'node:path';
 import { type Clock, type ClockStamp, FibricError, isoTime, LIMITS, messageOf, type Outcome } from '@fibric/sdk';
 import type Database from 'better-sqlite3';
+import { committed, SALT_BYTES } from '../proof/commitment.ts';
+import type { SubtreeHash } from '../proof/tree.ts';
+import { randomBytes } from '../system.ts';
 import { canonicalText, leafHash } from './canonical.ts';
 import { type Entry, GENESIS, idAt, type Row } from './entries.ts';
 import { type ConsumedKey, Projection } from './projection.ts';
 import { JOURNAL_FILE, openDatabase, openingFailed } from './schema.ts';
-import { createStore, type Store } from './store.ts';
+import { createStore, type PendingRow, type Store } from './store.ts';
 
 const TRUSTED = () => ({ state: 'trusted', uncertainty_ms: 0 }) as const;
 /** Rows of the tail that are checked before the journal is trusted at start. */
@@ -51,6 +54,10 @@ export interface Journal {
   outcome(planId: string, ordinal: number): Outcome | null;
   /** The hash of a row that is on disk, or null when there is none. */
   hashAt(seq: number): string | null;
+  /** The hash of the tree over every row so far, those on their way included. */
+  treeHash(): Buffer;
+  /** The tree over the rows that are on disk. */
+  readonly subtree: SubtreeHash;
   close(): void;
 }
 
@@ -64,6 +71,10 @@ export interface JournalOptions {
   readonly onFull?: () => boolean;
   /** How far the wall clock may be believed; left out: fully. */
   readonly trust?: () => Pick<ClockStamp, 'state' | 'uncertainty_ms'>;
+  /** Makes texts that can be erased unguessable: 16 random bytes at each call; left out: of the system. */
+  readonly salt?: () => Buffer;
+  /** Called for every row, when it has been taken in: what it appends itself follows at once. */
+  readonly onAppend?: (row: Row) => void;
   /** Called after every commit. */
   readonly onCommit?: () => void;
   /** Look through the whole file first: the last process ended because it could not be written or read (G-IO-2). */
@@ -81,7 +92,7 @@ class SqliteJournal implements Journal {
   readonly #options: JournalOptions;
   readonly #tailKeys: Map<string, Omit<ConsumedKey, 'key'>>;
   #head: { seq: number; hash: string };
-  #pending: { seq: number; kind: string; hash: string; body: string; row: Row }[] = [];
+  #pending: PendingRow[] = [];
   #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #scheduled = false;
   /** Reads under way that lead to a row, and the longest that a commit waits for them. */
@@ -120,13 +131,15 @@ class SqliteJournal implements Journal {
       at,
       clock: { wall: at, mono_ms: Math.round(clock.monoMs()), boot_id: bootId, ...trust() },
     };
-    const body = canonicalText(row);
+    const { stored, openings } = committed(row, this.#options.salt ?? (() => randomBytes(SALT_BYTES)));
+    const body = canonicalText(stored);
     const hash = leafHash(body);
     this.#head = { seq: row.seq, hash };
-    this.#pending.push({ seq: row.seq, kind: entry.type, hash, body, row: row as Row });
+    this.#pending.push({ seq: row.seq, kind: entry.type, hash, body, row: row as Row, openings });
     const key = this.projection.apply(row as Row, idAt('rc', row.seq));
     if (key) this.#tailKeys.set(key.key, key);
     this.#idle ??= clock.after(IDLE_COMMIT_MS, () => this.#schedule());
+    this.#options.onAppend?.(row as Row);
     return { row, hash };
   }
 
@@ -161,6 +174,15 @@ class SqliteJournal implements Journal {
 
   hashAt(seq: number): string | null {
     return this.#store.hashAt(seq);
+  }
+
+  get subtree(): SubtreeHash {
+    return this.#store.subtree;
+  }
+
+  treeHash(): Buffer {
+    const { seq, hash } = this.#head;
+    return this.projection.tree.root(seq === 0 ? undefined : Buffer.from(hash, 'hex'));
   }
 
   outcome(planId: string, ordinal: number): Outcome | null {

@@ -5,6 +5,7 @@
 import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
 import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
+import { CompactRange } from '../proof/tree.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
@@ -94,6 +95,15 @@ export interface ActivePolicy extends Omit<PolicyEntry, 'type' | 'operator_uid'>
   readonly at: string;
 }
 
+/** The log that the tree is signed as, and how far. */
+export interface LogState {
+  readonly origin: string;
+  readonly key: string;
+  /** Its newest checkpoint, and the newest that a witness has cosigned, as notes. */
+  readonly signed: string | null;
+  readonly cosigned: string | null;
+}
+
 /** A consumed key that is not an episode's: found again for as long as the journal lives. */
 export interface ConsumedKey {
   readonly key: string;
@@ -178,17 +188,24 @@ export class Projection {
   /** By subject: what people have not been told yet, and when they were told last. */
   readonly alerts = new Table<Subject>('alert', canonicalText);
   readonly meta = new Table<number>('meta');
+  /** Under `receipts`: the log that the tree is signed as. */
+  readonly logs = new Table<LogState>('log', canonicalText);
+  /** By number: the hash of each 256 leaves of the tree. */
+  readonly tiles = new Table<string>('tile');
+  /** The tree over the rows before the last one: a row names the hash of the one before. */
+  readonly tree = new CompactRange((index, hash) => this.#tile(String(index), hash.toString('hex')));
 
   get tables(): readonly Table<unknown>[] {
     const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited } = this;
     const { policies, alerts, meta } = this;
     const standing = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited];
-    const tables = [...standing, policies, alerts, meta];
+    const tables = [...standing, policies, alerts, meta, this.logs, this.tiles];
     return tables as readonly Table<unknown>[];
   }
 
   /** Takes one row in. Returns the key it consumed for ever, if it is one to remember. */
   apply(row: Row<Entry>, receiptId: string): ConsumedKey | null {
+    if (row.seq > 1) this.tree.push(Buffer.from(row.prev, 'hex'));
     switch (row.type) {
       case 'boot/1':
         this.meta.set('epoch', row.epoch);
@@ -237,11 +254,30 @@ export class Projection {
       case 'delivered/1':
         deliveredRow(this, row);
         return null;
+      case 'incarnation/1':
+        this.logs.set('receipts', { origin: row.origin, key: row.key, signed: null, cosigned: null });
+        return null;
+      case 'checkpoint/1':
+        this.#log({ signed: row.note });
+        return null;
+      case 'cosignature/1':
+        this.#log({ cosigned: row.note });
+        return null;
+      case 'redaction/1':
       case 'clock/1':
       case 'run/1':
       case 'probe/1':
         return null;
     }
+  }
+
+  #tile(index: string, hash: string): void {
+    if (this.tiles.rows.get(index) !== hash) this.tiles.set(index, hash);
+  }
+
+  #log(now: Partial<LogState>): void {
+    const log = this.logs.rows.get('receipts');
+    if (log) this.logs.set('receipts', { ...log, ...now });
   }
 
   #plan(row: Row<PlanEntry>): void {

@@ -4,21 +4,19 @@ import { join } from 'node:path';
 import { FibricError, type Outcome, type Receipt } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { type AlertReader, alertReader } from './alert-reader.ts';
-import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type Row, seqOf } from './entries.ts';
+import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type RedactionEntry, type Row, seqOf } from './entries.ts';
 import type { ActivePolicy } from './projection.ts';
 import { JOURNAL_FILE } from './schema.ts';
 import { type Story, storyTeller } from './story.ts';
 import type { JournalReader, ListQuery, PlanStatus, PlanView } from './types.ts';
-import { verifyRows } from './verify.ts';
+import { openingsOf, type ReadRow, rowReader } from '../proof/openings.ts';
+import { verifyRows } from '../proof/verifier.ts';
 
 interface Stored {
   readonly seq: number;
   readonly hash: Buffer;
   readonly body: string;
 }
-
-const toReceipt = (stored: Stored): Receipt =>
-  receiptOf(JSON.parse(stored.body) as Row<ReceiptEntry>, stored.hash.toString('hex'));
 
 function statusOf(plan: Row<PlanEntry>, outcomes: readonly (Outcome | null)[]): PlanStatus {
   if (outcomes.some((outcome) => outcome === null))
@@ -35,6 +33,9 @@ class SqliteReader implements JournalReader {
   readonly #after: Database.Statement;
   readonly #at: Database.Statement;
   readonly #dispositions: Database.Statement;
+  readonly #read: ReadRow;
+  readonly #toReceipt = (stored: Stored): Receipt =>
+    receiptOf(this.#read<ReceiptEntry>(stored), stored.hash.toString('hex'));
   readonly #story: (receiptId: string) => Story | null;
 
   constructor(db: Database.Database) {
@@ -45,22 +46,23 @@ class SqliteReader implements JournalReader {
     );
     this.#at = db.prepare('SELECT seq, hash, body FROM entries WHERE kind = ? AND seq = ?');
     this.alerts = alertReader(db);
+    this.#read = rowReader(db);
     this.#story = storyTeller(db);
     this.#dispositions = db.prepare('SELECT ordinal, receipt_seq, outcome FROM dispositions WHERE plan_seq = ?');
   }
 
   receipts(query: ListQuery): readonly Receipt[] {
-    return this.#newest('receipt/1', query, toReceipt);
+    return this.#newest('receipt/1', query, this.#toReceipt);
   }
 
   receiptsAfter(after: number, limit: number): readonly Receipt[] {
-    return (this.#after.all(after, limit) as Stored[]).map(toReceipt);
+    return (this.#after.all(after, limit) as Stored[]).map(this.#toReceipt);
   }
 
   receipt(receiptId: string): Receipt | null {
     const seq = seqOf('rc', receiptId);
     const stored = seq === null ? undefined : (this.#at.get('receipt/1', seq) as Stored | undefined);
-    return stored ? toReceipt(stored) : null;
+    return stored ? this.#toReceipt(stored) : null;
   }
 
   story(receiptId: string): Story | null {
@@ -82,9 +84,20 @@ class SqliteReader implements JournalReader {
     return rows.map((row) => JSON.parse(row) as ActivePolicy);
   }
 
+  textsOf(receiptId: string, field: string): RedactionEntry['erased'] | null {
+    const plan = seqOf('pl', this.receipt(receiptId)?.plan_id ?? '');
+    if (plan === null) return null;
+    const receipts = (this.#dispositions.all(plan) as { receipt_seq: number }[]).map((one) => one.receipt_seq);
+    const openings = openingsOf(this.#db);
+    return [plan, ...receipts]
+      .filter((seq) => openings(seq).some((opening) => opening.field === field))
+      .map((seq) => ({ seq, field }));
+  }
+
   verify() {
+    const openings = openingsOf(this.#db);
     const all = this.#db.prepare('SELECT seq, hash, body FROM entries ORDER BY seq');
-    return verifyRows(all.iterate() as IterableIterator<Stored>);
+    return verifyRows(all.iterate() as IterableIterator<Stored>, openings);
   }
 
   head(): number {
@@ -113,7 +126,7 @@ class SqliteReader implements JournalReader {
   }
 
   #toPlan(stored: Stored): PlanView {
-    const row = JSON.parse(stored.body) as Row<PlanEntry>;
+    const row = this.#read<PlanEntry>(stored);
     const done = this.#dispositions.all(row.seq) as { ordinal: number; receipt_seq: number; outcome: Outcome }[];
     const byOrdinal = new Map(done.map((d) => [d.ordinal, d]));
     const actions = row.actions.map(({ action }) => {

@@ -5,7 +5,7 @@ import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 
 export const JOURNAL_FILE = 'journal.db';
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /** SQLite before this could corrupt a WAL under a rare race between a writer and a checkpoint. */
 const OLDEST_SQLITE = [3, 51, 3] as const;
@@ -52,6 +52,17 @@ CREATE TABLE sealed_keys (
 
 /** Alerts are few among many rows: a list of them must not read all the others. */
 const INDEXES = "CREATE INDEX IF NOT EXISTS alerts ON entries (kind) WHERE kind = 'alert/1'";
+
+/** Since version 2: what opens the commitments of rows; the one table that is deleted from, by a row that says so (G-R-8). */
+const OPENINGS = `
+CREATE TABLE openings (
+  seq INTEGER NOT NULL,
+  field TEXT NOT NULL,
+  salt BLOB NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (seq, field)
+) STRICT, WITHOUT ROWID;
+`;
 
 function unsafe(message: string): never {
   throw new FibricError('journal_unsafe', message);
@@ -119,15 +130,18 @@ export function openDatabase(dataDir: string, thorough: boolean): Database.Datab
   try {
     checkVersion(db);
     checkDurability(db);
+    // What is erased is written over.
+    db.pragma('secure_delete = ON');
     db.pragma('journal_size_limit = 67108864');
     // A checkpoint takes several flushes, all while one commit waits: every 16 MiB instead of every 4.
     db.pragma('wal_autocheckpoint = 4000');
     const version = db.pragma('user_version', { simple: true }) as number;
     if (version > SCHEMA_VERSION)
       unsafe(`this journal was written by a newer version (schema ${version}, known ${SCHEMA_VERSION})`);
-    if (version === 0) {
+    if (version < SCHEMA_VERSION) {
       db.transaction(() => {
-        db.exec(TABLES);
+        if (version === 0) db.exec(TABLES);
+        db.exec(OPENINGS);
         db.pragma(`user_version = ${SCHEMA_VERSION}`);
       })();
     }

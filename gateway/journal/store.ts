@@ -2,6 +2,10 @@
 import { hash } from 'node:crypto';
 import { FibricError, type Outcome } from '@fibric/sdk';
 import type Database from 'better-sqlite3';
+import type { Opening } from '../proof/commitment.ts';
+import { type ReadRow, rowReader } from '../proof/openings.ts';
+import { growTo, signedFault, storedTree } from '../proof/stored-tree.ts';
+import type { SubtreeHash } from '../proof/tree.ts';
 import { leafHash } from './canonical.ts';
 import {
   type Entry,
@@ -21,6 +25,7 @@ export interface PendingRow {
   readonly hash: string;
   readonly body: string;
   readonly row: Row;
+  readonly openings: readonly Opening[];
 }
 
 type KeyMap = Map<string, Omit<ConsumedKey, 'key'>>;
@@ -39,6 +44,8 @@ export interface Store {
   commit(rows: readonly PendingRow[], projection: Projection): void;
   /** Moves the live keys into the index once a segment is full; true when it did. */
   sealIfFull(keys: KeyMap, lastSeq: number): boolean;
+  /** The tree over the rows that are on disk. */
+  readonly subtree: SubtreeHash;
 }
 
 interface StoredRow {
@@ -81,6 +88,8 @@ interface Segment {
 function prepare(db: Database.Database) {
   return {
     insertEntry: db.prepare('INSERT INTO entries (seq, kind, hash, body) VALUES (?, ?, unhex(?), ?)'),
+    insertOpening: db.prepare('INSERT INTO openings VALUES (?, ?, ?, ?)'),
+    dropOpening: db.prepare('DELETE FROM openings WHERE seq = ? AND field = ?'),
     insertDisposition: db.prepare('INSERT INTO dispositions VALUES (?, ?, ?, ?)'),
     putState: db.prepare('INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row'),
     dropState: db.prepare('DELETE FROM state WHERE tab = ? AND key = ?'),
@@ -105,7 +114,10 @@ function prepare(db: Database.Database) {
 }
 
 class SqliteStore implements Store {
+  readonly subtree: SubtreeHash;
   readonly #sql: ReturnType<typeof prepare>;
+  readonly #read: ReadRow;
+  readonly #db: Database.Database;
   readonly #segmentRows: number;
   readonly #commit: (rows: readonly PendingRow[], projection: Projection) => void;
   readonly #seal: (keys: KeyMap, lastSeq: number) => Segment;
@@ -113,6 +125,9 @@ class SqliteStore implements Store {
 
   constructor(db: Database.Database, segmentRows: number) {
     this.#sql = prepare(db);
+    this.subtree = storedTree(db);
+    this.#read = rowReader(db);
+    this.#db = db;
     this.#segmentRows = segmentRows;
     this.#sealed = this.#sql.lastSegment.get() ?? { segment: 0, last_seq: 0 };
     this.#commit = db.transaction((rows: readonly PendingRow[], projection: Projection) => {
@@ -161,6 +176,10 @@ class SqliteStore implements Store {
     for (const { tab, key, row } of this.#sql.allState.all()) {
       tables.get(tab)?.rows.set(key, tab === 'open' ? this.#openAt(JSON.parse(row) as OpenPlace) : JSON.parse(row));
     }
+    growTo(projection.tree, this.subtree, Math.max(0, (this.head()?.seq ?? 0) - 1));
+    const signed = projection.logs.rows.get('receipts')?.signed ?? null;
+    const fault = signed === null ? null : signedFault(signed, this.subtree);
+    if (fault !== null) throw new FibricError('tampered', fault);
     return projection;
   }
 
@@ -193,6 +212,8 @@ class SqliteStore implements Store {
     this.#commit(rows, projection);
     // Only now: a transaction that was rolled back has stored nothing, and may be tried again.
     for (const table of projection.tables) table.dirty.clear();
+    // What was erased stands in the log of the database until that is taken up.
+    if (rows.some(({ kind }) => kind === 'redaction/1')) this.#db.pragma('wal_checkpoint(TRUNCATE)');
   }
 
   sealIfFull(keys: KeyMap, lastSeq: number): boolean {
@@ -201,8 +222,10 @@ class SqliteStore implements Store {
     return true;
   }
 
-  #insert({ seq, kind, hash: leaf, body, row }: PendingRow): void {
+  #insert({ seq, kind, hash: leaf, body, row, openings }: PendingRow): void {
     this.#sql.insertEntry.run(seq, kind, leaf, body);
+    for (const { field, salt, value } of openings) this.#sql.insertOpening.run(seq, field, salt, JSON.stringify(value));
+    if (row.type === 'redaction/1') for (const one of row.erased) this.#sql.dropOpening.run(one.seq, one.field);
     if (row.type !== 'receipt/1') return;
     const { plan_seq, ordinal } = placeOf(row);
     this.#sql.insertDisposition.run(plan_seq, ordinal, seq, row.outcome);
@@ -220,7 +243,8 @@ class SqliteStore implements Store {
 
   /** An open action from the rows it stands in. */
   #openAt({ plan_seq, ordinal, status, intent_seq }: OpenPlace): OpenAction {
-    const plan = JSON.parse(this.#sql.bodyAt.get(plan_seq) ?? 'null') as Row<PlanEntry> | null;
+    const body = this.#sql.bodyAt.get(plan_seq);
+    const plan = body === undefined ? null : this.#read<PlanEntry>({ seq: plan_seq, body });
     const entry = plan?.actions.find(({ action }) => action.ordinal === ordinal);
     if (!plan || !entry || entry.status === 'refused')
       throw new FibricError('tampered', `row ${plan_seq} has no open action ${ordinal}`);
@@ -240,10 +264,11 @@ export function createStore(db: Database.Database, segmentRows: number): Store {
   return new SqliteStore(db, segmentRows);
 }
 
-/** The rows of `entries` in order, parsed. */
+/** The rows of `entries` in order, parsed, with what opens their commitments. */
 export function* rowsAfter(db: Database.Database, after: number): Generator<{ row: Row<Entry>; hash: string }> {
+  const read = rowReader(db);
   const statement = db.prepare('SELECT seq, hash, body FROM entries WHERE seq > ? ORDER BY seq');
-  for (const { hash: leaf, body } of statement.iterate(after) as IterableIterator<StoredRow>) {
-    yield { row: JSON.parse(body) as Row<Entry>, hash: leaf.toString('hex') };
+  for (const stored of statement.iterate(after) as IterableIterator<StoredRow>) {
+    yield { row: read(stored), hash: stored.hash.toString('hex') };
   }
 }

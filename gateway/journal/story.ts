@@ -14,6 +14,7 @@ import {
   type Row,
   seqOf,
 } from './entries.ts';
+import { rowReader } from '../proof/openings.ts';
 import { chainFault } from './store.ts';
 
 /** A row of the action's story as it stands in the journal. */
@@ -25,8 +26,8 @@ export interface StoryRow<E extends Entry = Entry> {
 export interface Story {
   readonly object: 'why';
   readonly receipt: Receipt;
-  /** The envelope that woke the run, as it was recorded with the plan. */
-  readonly trigger: Envelope;
+  /** The envelope that woke the run, as it was recorded with the plan; null: it was erased. */
+  readonly trigger: Envelope | null;
   readonly plan: {
     readonly plan_id: string;
     readonly plan_hash: string;
@@ -52,11 +53,6 @@ interface Stored {
   readonly body: string;
 }
 
-const parsed = <E extends Entry>({ body, hash }: Stored): StoryRow<E> => ({
-  row: JSON.parse(body) as Row<E>,
-  hash: hash.toString('hex'),
-});
-
 /** Rows behind a receipt that are searched for what refers to it: days of them, and still a moment. */
 const ROWS_BEHIND = 50_000;
 
@@ -67,6 +63,11 @@ export function storyTeller(db: Database.Database): (receiptId: string) => Story
     `SELECT seq, hash, body FROM entries WHERE seq > ? AND seq <= ? AND kind <> 'plan/1'
        AND (instr(body, ?) > 0 OR instr(body, ?) > 0) ORDER BY seq`,
   );
+  const read = rowReader(db);
+  const parsed = <E extends Entry>(stored: Stored): StoryRow<E> => ({
+    row: read<E>(stored),
+    hash: stored.hash.toString('hex'),
+  });
   return (receiptId) => {
     const seq = seqOf('rc', receiptId);
     const stored = seq === null ? undefined : at.get(seq);

@@ -1,5 +1,6 @@
 /** What the journal shows to those who only read: the API, the CLI (also offline), sync. */
 import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
+import type { RedactionEntry } from './entries.ts';
 import type { ActivePolicy } from './projection.ts';
 import type { AlertReader } from './alert-reader.ts';
 import type { Story } from './story.ts';
@@ -39,15 +40,44 @@ export interface ListQuery {
   readonly operator?: string;
 }
 
+/** What was found where rows hold together. */
+export interface Verified {
+  readonly rows: number;
+  readonly receipts: number;
+  readonly head: string;
+  readonly open_intents: number;
+  /** The newest trusted checkpoint, and which witnesses have seen it when; null when there is none. */
+  readonly checkpoint: {
+    readonly origin: string;
+    readonly size: number;
+    readonly root: string;
+    readonly cosigned: readonly { readonly witness: string; readonly at: string }[];
+  } | null;
+  /** Texts that were shown and are what the rows were committed to, that were erased, and that are not shown. */
+  readonly opened: number;
+  readonly erased: readonly {
+    readonly seq: number;
+    readonly field: string;
+    readonly who: string;
+    readonly reason: string;
+    readonly at: string;
+  }[];
+  readonly withheld: number;
+}
+
+/** Whether a journal holds together by itself. */
 export type Verification =
-  | {
-      readonly kind: 'proved';
-      readonly rows: number;
-      readonly receipts: number;
-      readonly head: string;
-      readonly open_intents: number;
-    }
+  | ({ readonly kind: 'proved' } & Verified)
   | { readonly kind: 'tampered'; readonly seq: number; readonly reason: string };
+
+/**
+ * What is proved to somebody who trusts certain keys. `incomplete`: what is there holds together, and nothing that is trusted covers
+ * the rows after `after`. `bad_input`: there is more at `seq` than is looked at, or the file is no bundle.
+ */
+export type Proof =
+  | Verification
+  | ({ readonly kind: 'incomplete'; readonly after: number; readonly reason: string } & Verified)
+  | { readonly kind: 'bad_input'; readonly seq: number; readonly reason: string };
 
 export interface JournalReader {
   receipts(query: ListQuery): readonly Receipt[];
@@ -61,6 +91,8 @@ export interface JournalReader {
   plan(planId: string): PlanView | null;
   /** The policies that decide, or did when the gateway stopped. */
   policies(): readonly ActivePolicy[];
+  /** Where the text of a field that led to a receipt still stands: in its plan, and in every receipt of that; null: no such receipt. */
+  textsOf(receiptId: string, field: string): RedactionEntry['erased'] | null;
   /** Walks the whole chain: hashes, links, one receipt per action, keys applied once. */
   verify(): Verification;
   /** Highest `seq`, 0 when empty. */

@@ -3,6 +3,7 @@ import { FibricError, type Receipt } from '@fibric/sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { JournalReader, ListQuery } from '../../journal/types.ts';
+import { reason, who } from '../person.ts';
 import { afterShape, cursorsFor, type List, pageOf, pageShape } from '../pages.ts';
 import type { GatewayView } from '../view.ts';
 
@@ -11,6 +12,11 @@ const plansQuery = z.strictObject({ ...pageShape, operator });
 const receiptsQuery = z
   .strictObject({ ...pageShape, ...afterShape, operator })
   .refine((query) => query.after === undefined || query.operator === undefined, 'after goes without operator');
+const eraseBody = z.strictObject({
+  field: z.string().min(1).max(100),
+  who,
+  reason,
+});
 type ById = { Params: { id: string } };
 
 export function recordRoutes(app: FastifyInstance, view: GatewayView): void {
@@ -36,6 +42,13 @@ export function recordRoutes(app: FastifyInstance, view: GatewayView): void {
   app.get<ById>('/v1/receipts/:id/why', async (request) =>
     found(view.why(request.params.id), 'receipt', request.params.id),
   );
+
+  app.post<ById>('/v1/receipts/:id/erase', async (request) => {
+    const order = eraseBody.parse(request.body);
+    return found(await view.erase(request.params.id, order), 'receipt', request.params.id);
+  });
+
+  app.post('/v1/receipts/checkpoint', async () => ({ object: 'receipt_log', ...(await view.checkpoint()) }));
 
   app.post('/v1/receipts/verify', async () => ({ object: 'verification', ...journal.verify() }));
 }

@@ -1,0 +1,45 @@
+/** What a verifier reads of a row must be there, and of its kind; everything else in a row it only hashes. */
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const text = (value: unknown): boolean => typeof value === 'string';
+const textOrNull = (value: unknown): boolean => value === null || text(value);
+const place = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+
+const SHAPES: ReadonlyMap<string, (row: Fields) => boolean> = new Map([
+  ['boot/1', (row) => place(row['epoch'])],
+  ['plan/1', (row) => listOf(row['actions'], (one) => isObject(one['action']) && text(one['action']['action_id']))],
+  ['intent/1', (row) => text(row['action_id'])],
+  [
+    'receipt/1',
+    (row) =>
+      text(row['action_id']) &&
+      text(row['outcome']) &&
+      textOrNull(row['reason_code']) &&
+      textOrNull(row['idempotency_key']),
+  ],
+  ['incarnation/1', (row) => text(row['origin']) && text(row['key'])],
+  ['checkpoint/1', (row) => text(row['note'])],
+  ['cosignature/1', (row) => text(row['note'])],
+  [
+    'redaction/1',
+    (row) =>
+      text(row['who']) &&
+      text(row['reason']) &&
+      listOf(row['erased'], (one) => place(one['seq']) && text(one['field'])),
+  ],
+]);
+
+function listOf(value: unknown, holds: (one: Fields) => boolean): boolean {
+  return Array.isArray(value) && value.every((one) => isObject(one) && holds(one));
+}
+
+/** Why `value` is not a row, or null. */
+export function shapeFault(value: unknown): string | null {
+  if (!isObject(value) || !place(value['seq']) || !text(value['type']) || !text(value['prev']) || !text(value['at']))
+    return 'its content is not a row';
+  const type = value['type'] as string;
+  return (SHAPES.get(type)?.(value) ?? true) ? null : `its content is not a row of kind ${type}`;
+}
