@@ -1,5 +1,5 @@
 /** The command against a gateway that runs, the same when it has stopped, and a journal that somebody has changed. */
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Receipt } from '@fibric/sdk';
@@ -96,6 +96,42 @@ describe.concurrent('a gateway that runs', () => {
 test('what policy refuses is a receipt that says so, and nothing was sent', async () => {
   const refused = (await gateway.receipts()).filter(({ operator }) => operator === 'greedy');
   expect(refused).toMatchObject([{ outcome: 'blocked', verdict: { decision: 'BLOCK' }, device_response: null }]);
+});
+
+test('its receipts are handed out in a bundle that proves itself to who trusts its key, and a text is erased for good (rows 103, 107)', async () => {
+  const folder = end.folder();
+  const [all, one, trust] = ['all.bundle', 'one.bundle', 'site.trust'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(trust, (await run('receipts trust')).out);
+  const verify = async (bundle: string) =>
+    JSON.parse((await run(`receipts verify ${bundle} --trust ${trust} --json`)).out);
+  expect(await run(`receipts export ${one} ${receipt.receipt_id}`)).toMatchObject({ code: 0 });
+  expect(await verify(one)).toMatchObject({ kind: 'proved', receipts: 1, withheld: 0, erased: [] });
+  const erase = `receipts erase ${receipt.receipt_id} trigger --as data-officer --reason asked-for`;
+  expect(await run(erase)).toMatchObject({ code: 0 });
+  expect(await run(erase)).toMatchObject({ code: 1, err: expect.stringContaining('or it was erased') });
+  expect((await run(`why ${receipt.receipt_id}`)).code).toBe(0);
+  // What is written from here on is signed by this export: the gateway has nothing to sign when it stops.
+  expect(await run(`receipts export ${all}`)).toMatchObject({ code: 0 });
+  const proof = await verify(all);
+  const erased = [{ field: 'trigger', who: 'data-officer', reason: 'asked-for' }];
+  expect(proof).toMatchObject({ kind: 'proved', erased, withheld: 1 });
+  const bytes = readFileSync(all);
+  truncateSync(all, bytes.length - 100);
+  expect(await run(`receipts verify ${all} --trust ${trust}`)).toMatchObject({
+    code: 7,
+    out: expect.stringMatching(/^incomplete after row \d+: the bundle ends in the middle/),
+  });
+  writeFileSync(all, bytes.with(bytes.indexOf('"outcome":"applied"') + 12, 65));
+  expect(await run(`receipts verify ${all} --trust ${trust}`)).toMatchObject({
+    code: 6,
+    out: `tampered: seq ${receipt.seq}: its content does not match its hash\n`,
+  });
+  expect(await run(`receipts verify ${trust} --trust ${trust}`)).toMatchObject({ code: 2 });
+  expect(await run(`receipts verify ${one} --trust ${one}`)).toMatchObject({ code: 2 });
 });
 
 describe('a gateway that has stopped', () => {
