@@ -34,7 +34,7 @@ import { bootJournal, noteJournalFailure } from './boot.ts';
 import type { Broker as BrokerSite, Site } from './config/site.ts';
 import { type ClockSigns, type ClockWatch, declaredClock, watchClock } from './clock-trust.ts';
 import { type Connections, createConnections } from './connections.ts';
-import { openEventLog } from './events/log.ts';
+import { type EventLog, openEventLog } from './events/log.ts';
 import type { Control } from './executor/control.ts';
 import { createExecutor } from './executor/executor.ts';
 import { createHeartbeat } from './executor/heartbeat.ts';
@@ -53,7 +53,7 @@ import { createOperators } from './operators.ts';
 import { createPolicies } from './policies/running.ts';
 import { createRouter } from './router.ts';
 import { createSchedule } from './schedule.ts';
-import { createSpaceGuard, sizeOf, spaceOf } from './space.ts';
+import { createSpaceGuard, sizeOf, type SpaceGuard, spaceOf } from './space.ts';
 import { JOURNAL_FILE } from './journal/schema.ts';
 import { openSyncStore, SYNC_FILE } from './sync/store.ts';
 import { createSync, type Sync } from './sync/sync.ts';
@@ -141,6 +141,23 @@ function clockWatchOf(
   return watchClock({ dataDir: site.data, clock: ioClock, signs: clockSigns, slept, log, onEvent, alert });
 }
 
+function spaceGuardOf(
+  { site, ioClock, log }: GatewayDeps,
+  events: EventLog,
+  alert: (words: string) => void,
+): SpaceGuard {
+  return createSpaceGuard({
+    dir: site.data,
+    clock: ioClock,
+    log,
+    // Also told while a commit is under way, when no row may be added to it.
+    alert: (words) => queueMicrotask(() => alert(words)),
+    spaceOf,
+    walBytes: () => sizeOf(join(site.data, `${JOURNAL_FILE}-wal`)),
+    shrink: (bytes) => events.shrink(bytes),
+  });
+}
+
 /** What is there before any device is spoken to: the lock, the event log, room on the disk, the journal and its mirror. */
 async function openStores(deps: GatewayDeps, closings: Closing[]) {
   const { site, ioClock, clock, random, log, bootId } = deps;
@@ -151,16 +168,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   const ids = createIds(clock, random);
   const events = openEventLog({ dir: dataDir, clock: ioClock, siteClock: clock, log });
   closings.push(['event log', () => events.close()]);
-  const space = createSpaceGuard({
-    dir: dataDir,
-    clock: ioClock,
-    log,
-    // Also told while a commit is under way, when no row may be added to it.
-    alert: (words) => queueMicrotask(() => raise({ journal, log }, 'disk', words)),
-    spaceOf,
-    walBytes: () => sizeOf(join(dataDir, `${JOURNAL_FILE}-wal`)),
-    shrink: (bytes) => events.shrink(bytes),
-  });
+  const space = spaceGuardOf(deps, events, (words) => void raise({ journal, log }, 'disk', words));
   const watch = clockWatchOf(
     deps,
     (entry) => void journal.append(entry),
