@@ -130,7 +130,6 @@ async function verified(
   }
   if (!tool.verify)
     return ending('applied_unverified', 'no_verification', 'acknowledged; this tool declares no read-back');
-  const answeredMs = deps.ioClock.wallMs();
   const seen = await readBack(witness, action, tool, tool.verify, before.baseline);
   switch (seen.kind) {
     case 'equal':
@@ -138,8 +137,11 @@ async function verified(
     case 'unreadable':
       return ending('applied_unverified', 'unreadable', 'acknowledged, but it could not be read back', seen.readback);
     case 'other':
-      // While the process stood still, also with the machine asleep, anybody may have been there.
-      if (Math.abs(deps.ioClock.wallMs() - answeredMs) > looksMs(tool) + LIMITS.sendPauseMs)
+      // While the process stood still since it asked what was there, also with the machine asleep, anybody may have been there.
+      if (
+        Math.abs(deps.ioClock.wallMs() - before.asked.wall) >
+        2 * tool.timeout_ms + looksMs(tool) + LIMITS.sendPauseMs
+      )
         return ending(
           'superseded_externally',
           'superseded_externally',

@@ -58,8 +58,8 @@ interface Tale {
   readonly sent: Sent[];
 }
 
-/** From the send to the last look that verifies it. */
-const READ_BACK_MS = 2_000;
+/** From the send to the last look that verifies it, with a standstill in between that is too short to be noticed. */
+const READ_BACK_MS = 2 * TIMEOUT_MS + LIMITS.sendPauseMs + 500;
 /** The widest that any profile of the site declares. */
 const TOLERANCE = 0.3 + 1e-6;
 const CONSUMING: ReadonlySet<string> = new Set(['applied', 'applied_unverified', 'unknown', 'superseded_externally']);

@@ -118,11 +118,21 @@ export const HABITS: readonly Habit[] = [
   {
     name: 'flooding',
     mode: 'live',
-    policy: LAST_COUNTS,
+    policy: OPEN,
     everyMs: 600_000,
     run: (dice) => {
       const zone = dice.pick(ZONES);
       return Array.from({ length: dice.int(5, 20) }, (_, i) => plan(setpoint(zone, 19 + (i % 5))));
+    },
+  },
+  {
+    name: 'undecided',
+    mode: 'live',
+    policy: LAST_COUNTS,
+    everyMs: 600_000,
+    run: (dice) => {
+      const zone = dice.pick(ZONES);
+      return Array.from({ length: dice.int(2, 12) }, (_, i) => plan(setpoint(zone, 18 + (i % 6))));
     },
   },
   {

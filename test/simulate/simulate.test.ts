@@ -54,7 +54,16 @@ describe('the kernel, whatever befalls it', { retry: 0 }, () => {
     expect(speed).toBeGreaterThanOrEqual(LEAST_SPEED);
     for (const outcome of ['applied', 'applied_unverified', 'noop', 'deduped', 'blocked', 'truncated', 'refused_busy'])
       expect(outcomes).toContain(outcome);
-    for (const outcome of ['renewed', 'expired', 'superseded_externally', 'skipped', 'failed', 'unknown', 'shadow'])
+    for (const outcome of [
+      'renewed',
+      'expired',
+      'superseded_externally',
+      'skipped',
+      'failed',
+      'unknown',
+      'shadow',
+      'superseded',
+    ])
       expect(outcomes).toContain(outcome);
     for (const moment of ['before commit', 'after commit', 'read', 'write', 'applied', 'reset'])
       expect(ends).toContain(`killed at ${moment}`);
