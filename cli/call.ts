@@ -18,6 +18,7 @@ const BY_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   config_invalid: EXIT.usage,
   config_unreadable: EXIT.usage,
   policy_invalid: EXIT.usage,
+  policy_rollback: EXIT.usage,
   invalid_parameter: EXIT.usage,
   invalid_cursor: EXIT.usage,
   not_found: EXIT.not_found,
@@ -56,6 +57,8 @@ export interface Call {
     readonly reason?: string;
     readonly site?: string;
     readonly since?: string;
+    readonly key?: string;
+    readonly counter?: number;
     readonly value?: number;
     readonly arg?: readonly string[];
     readonly trust?: string;

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -94,6 +95,53 @@ describe('policy check', () => {
   test('says so of a file that is not there', async () => {
     const { code, out } = await fibric(['policy', 'check', '/nowhere/policy.yaml']);
     expect([code, out]).toEqual([2, '/nowhere/policy.yaml:1:1: there is no such file\n']);
+  });
+});
+
+describe('policy sign', () => {
+  const KEY = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+
+  test('writes a signature that a site with the key takes; a changed file is refused until it is signed again (row 27)', async () => {
+    const policy = written('version: 1\nallow: [hvac.setpoint]\n');
+    const key = written(KEY, 'key.pem');
+    const first = await fibric(['policy', 'sign', policy, '--key', key]);
+    expect(first).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/policy\.yaml\.sig {2}version 1, key [0-9a-f]{16}\n$/),
+    });
+    const publicKey = /policy_keys: \['(.*)'\]/.exec(first.err)?.[1] ?? '';
+    const gateway = `gateway: { policy_keys: ['${publicKey}'] }`;
+    const site = written(
+      `site: { tenant: t_local, name: X, timezone: UTC }\n${gateway}\noperators: { comfort: { policy: ${policy} } }\n`,
+      'site.yaml',
+    );
+    expect(await fibric(['policy', 'check', site])).toMatchObject({ code: 0, err: 'valid\n' });
+
+    writeFileSync(policy, 'version: 1\nallow: [lighting.scene]\n');
+    for (const check of [['policy', 'check'], ['validate']])
+      expect(await fibric([...check, site])).toMatchObject({
+        code: 2,
+        out: expect.stringContaining('policy_signature: it was changed after it was signed'),
+      });
+    const again = await fibric(['policy', 'sign', policy, '--key', key, '--json']);
+    expect(JSON.parse(again.out)).toMatchObject({ counter: 2, public_key: publicKey });
+    expect(await fibric(['validate', site])).toMatchObject({ code: 0 });
+  });
+
+  test('says what it cannot do: no key, a key of another kind, no file, an older version', async () => {
+    const policy = written('version: 1\nallow: []\n');
+    const key = written(KEY, 'key.pem');
+    const other = generateKeyPairSync('ed448').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const refused = async (...args: readonly string[]): Promise<string> => {
+      const { code, err } = await fibric(['policy', 'sign', ...args]);
+      expect(code).toBe(2);
+      return err;
+    };
+    expect(await refused(policy)).toContain('--key <file>');
+    expect(await refused(policy, '--key', written(other, 'key.pem'))).toContain('is not an Ed25519 private key as PEM');
+    expect(await refused('/nowhere', '--key', key)).toContain('/nowhere');
+    await fibric(['policy', 'sign', policy, '--key', key, '--counter', '5']);
+    expect(await refused(policy, '--key', key, '--counter', '4')).toContain('version 5 already');
   });
 });
 

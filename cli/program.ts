@@ -62,9 +62,12 @@ function configured(command: Command, io: Io): Command {
     .showHelpAfterError('(--help shows what there is)');
 }
 
+/** Options that are a whole number from 1. */
+const WHOLE: ReadonlySet<string> = new Set(['limit', 'from', 'to', 'counter']);
+
 function addOption(command: Command, name: Verb['options'][number]): void {
   const [flags, help] = OPTIONS[name];
-  if (name === 'limit' || name === 'from' || name === 'to') command.option(flags, help, positive);
+  if (WHOLE.has(name)) command.option(flags, help, positive);
   else if (name === 'value') command.option(flags, help, decimal);
   else if (name === 'arg') command.option(flags, help, gathered);
   else command.option(flags, help);

@@ -25,6 +25,8 @@ export const OPTIONS = {
   once: ['--once', 'one run, now'],
   value: ['--value <n>', 'the quantity that a ceiling applies to, such as the temperature of a setpoint'],
   arg: ['--arg <name=value>', 'an argument; as often as there are any'],
+  key: ['--key <file>', 'an Ed25519 private key as PEM (openssl genpkey -algorithm ed25519)'],
+  counter: ['--counter <n>', 'which version of the file it is; one more than before when left out'],
   since: ['--since <when>', 'from this time on, or so long before the last; 30d when left out'],
   site: ['--site <site.yaml>', 'the site whose capabilities a policy may speak about'],
   trust: ['--trust <file>', 'whose signatures count: a policy file, see docs/RECEIPTS.md'],
@@ -212,6 +214,13 @@ export const VERBS: readonly Verb[] = [
     summary: 'what a changed policy would have said to everything that was decided: each verdict that changes',
     options: ['operator', 'since', 'limit', 'data', 'json'],
     run: async (call) => (await import('./verbs/policy-diff.ts')).diff(call),
+  },
+  {
+    name: 'policy sign',
+    args: '<file>',
+    summary: 'sign a policy file for sites that take only signed ones; writes <file>.sig',
+    options: ['key', 'counter', 'json'],
+    run: async (call) => (await import('./verbs/policy-sign.ts')).sign(call),
   },
   {
     name: 'policy reload',

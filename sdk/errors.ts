@@ -55,6 +55,14 @@ export const ERRORS = {
     'A policy has findings and is not used; everything it would have allowed is blocked.',
     'Mend it at the line it names.',
   ],
+  policy_signature: [
+    'A policy is not signed by a key that the site trusts, or was changed after that; what decided before goes on.',
+    'Sign the file again with `fibric policy sign`, by a key that stands under `gateway.policy_keys`.',
+  ],
+  policy_rollback: [
+    'A signed policy is older than one that has counted; what decided before goes on.',
+    'Sign the file that is meant as a later version: `fibric policy sign --counter <n>`.',
+  ],
   not_reachable: [
     'No gateway answers for this data folder.',
     'Start it with `fibric up <site.yaml>`, or name its folder with `--data`.',

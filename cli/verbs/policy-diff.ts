@@ -35,8 +35,9 @@ export async function diff(call: Call): Promise<ExitCode> {
   const journal = openJournalReader(await dataFolder(call));
   try {
     const running = runningOf(journal, options.operator);
-    const files = call.args.map((file) => ({ file, path: resolve(io.cwd, file) }));
-    const read = readPolicy(files, namesOf(journal, running));
+    const files = call.args.map((file) => ({ name: file, file, path: resolve(io.cwd, file), shipped: false }));
+    // It is only tried: it need not be signed.
+    const read = readPolicy(files, { policy_names: namesOf(journal, running), policy_keys: [] });
     if (read.kind !== 'ok') return refused(call, read.kind === 'bad' ? read.findings : []);
     const found = await compared(journal, running, read.policy, sinceOf(journal, options.since));
     if (options.json) document(io, found);

@@ -14,7 +14,7 @@ export const POLICY: PolicyView = {
     seq: 2,
     at: '2026-07-02T08:00:00.000Z',
     who: 'site file',
-    sources: [{ file: 'policy.yaml', sha256: 'd'.repeat(64) }],
+    sources: [{ file: 'policy.yaml', sha256: 'd'.repeat(64), key: null, counter: null }],
   },
   text: '{"id":"comfort-setpoint"}',
   findings: [

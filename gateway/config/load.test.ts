@@ -6,8 +6,8 @@ import { readPolicy } from './policy-files.ts';
 import type { Site } from './site.ts';
 
 /** The rules of the first operator; null: its site names no policy. */
-function ruleIds({ operators, policy_names }: Site): readonly string[] | null {
-  const read = readPolicy(operators[0]?.policy_files ?? [], policy_names);
+function ruleIds(site: Site): readonly string[] | null {
+  const read = readPolicy(site.operators[0]?.policy_files ?? [], site);
   if (read.kind === 'bad') throw new Error(JSON.stringify(read.findings));
   return read.kind === 'none' ? null : read.policy.rules.map((rule) => rule.id);
 }
@@ -130,6 +130,18 @@ describe('a site that is in order', () => {
     const loaded = siteFrom(site('{ mode: live, policy: policy.yaml, settings: { occupied: 21.5 } }', '{}'));
     expect(loaded.operators[0]).toMatchObject({ mode: 'propose_only', policy_files: [], settings: {} });
     expect(ruleIds(loaded)).toBeNull();
+  });
+
+  it('a policy that comes with the product is told from one of the site (G-PS-8)', () => {
+    const files = site('policy: policy.yaml', 'policy: [policy.yaml, operators/comfort/policy.yaml]');
+    const { operators } = siteFrom({
+      ...files,
+      'operators/comfort/policy.yaml': 'version: 1\nallow: [lighting.scene]\n',
+    });
+    expect(operators[0]?.policy_files.map(({ name, shipped }) => [name, shipped])).toEqual([
+      ['policy.yaml', false],
+      ['operators/comfort/policy.yaml', true],
+    ]);
   });
 
   it('several policy files of one operator are one policy', () => {

@@ -147,6 +147,7 @@ function build(file: SiteFile, parts: Parts): Site {
     bindings: frozenMap(Object.entries(file.bindings).map(([name, ids]) => [name, [...new Set(ids)]])),
     operators: Object.entries(file.operators).map(([name, entry]) => buildOperator(name, entry, parts)),
     policy_names: parts.names,
+    policy_keys: gateway.policy_keys,
     models: frozenMap(Object.entries(file.models)),
     upstream:
       upstream === undefined

@@ -1,6 +1,6 @@
 /** The operators of a site: where they live, and which policies they have. */
 import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { CAPABILITIES } from '@fibric/sdk';
 import type { Finding } from '@fibric/policy';
 import type { Outline } from './outline.ts';
@@ -33,6 +33,7 @@ export function loadOperators(
   readonly names: ReadonlySet<string>;
 } {
   const names = capabilityNames(profiles);
+  const ground = { policy_names: names, policy_keys: outline.policyKeys };
   const findings: Finding[] = [];
   const policyFindings: Finding[] = [];
   const operators = new Map<string, LoadedOperator>();
@@ -45,8 +46,8 @@ export function loadOperators(
           : places.source.at(['operators', name, 'path'], '');
       findings.push({ ...at, message: `the operator '${name}' has no folder ${folder}` });
     }
-    const policy_files = policy.map((file) => ({ file: join(places.base, file), path: resolve(places.base, file) }));
-    const read = readPolicy(policy_files, names, (file, why) =>
+    const policy_files = policy.map((one) => policyFile(places, one));
+    const read = readPolicy(policy_files, ground, (file, why) =>
       places.source.at(['operators', name, 'policy'], `the policy ${file}: ${why}`),
     );
     if (read.kind === 'bad') policyFindings.push(...read.findings);
@@ -61,4 +62,9 @@ function capabilityNames(profiles: ReadonlyMap<string, LoadedProfile>): Readonly
     one.kind === 'ok' ? one.profile.tools.map((tool) => tool.capability.name) : [],
   );
   return new Set([...CAPABILITIES.keys(), ...own]);
+}
+
+function policyFile({ base, operatorsDir }: OperatorPlaces, name: string): PolicyFile {
+  const path = resolve(base, name);
+  return { name, file: join(base, name), path, shipped: path.startsWith(`${resolve(operatorsDir)}${sep}`) };
 }

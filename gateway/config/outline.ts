@@ -19,6 +19,7 @@ export interface Outline {
   readonly bindings: ReadonlyMap<string, readonly unknown[]>;
   readonly operators: ReadonlyMap<string, { readonly path: string | null; readonly policy: readonly string[] }>;
   readonly profiles: string | null;
+  readonly policyKeys: readonly string[];
   readonly simulated: boolean;
   /** There is a `site` section, and no tenant in it. */
   readonly tenantMissing: boolean;
@@ -32,6 +33,7 @@ export function outlineOf(root: unknown): Outline {
     bindings: new Map(Object.entries(record(top.bindings)).map(([capability, ids]) => [capability, list(ids)])),
     operators: new Map(Object.entries(record(top.operators)).map(([name, entry]) => [name, operator(record(entry))])),
     profiles: text(top.profiles),
+    policyKeys: list(record(top.gateway).policy_keys).filter((key) => typeof key === 'string'),
     simulated: top.simulation !== undefined,
     tenantMissing: top.site !== undefined && record(top.site).tenant === undefined,
   };

@@ -151,6 +151,15 @@ describe('what is wrong with a site file', () => {
       ['site.yaml:17:20 gateway.listen: the local API answers on this machine only: use 127.0.0.1:8480'],
     ],
     [
+      'a key that is none, and one that fits every signature',
+      more("gateway: { policy_keys: ['AQ==', 'AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='] }\n"),
+      [
+        'policy.yaml:1:1 policy_signature: this site takes only signed policies, and of policy.yaml.sig is said: there is no such file',
+        'site.yaml:17:26 gateway.policy_keys[0]: a public key has 32 bytes, not 1',
+        'site.yaml:17:34 gateway.policy_keys[1]: a public key of small order',
+      ],
+    ],
+    [
       'an address that is none',
       more('gateway: { listen: localhost }\n'),
       ["site.yaml:17:20 gateway.listen: expected host:port such as 127.0.0.1:8480, got 'localhost'"],

@@ -4,6 +4,7 @@
  */
 import { CAPABILITY_PATTERN, type DriverModule, duration, type Entity, MODES } from '@fibric/sdk';
 import { z } from 'zod';
+import { publicKeyOf } from './policy-signature.ts';
 import { identityOf } from './profile-schema.ts';
 import { alertsSchema } from './alerts.ts';
 import {
@@ -29,9 +30,15 @@ const site = z.strictObject({
   timezone,
 });
 
+const policyKey = z.string().superRefine((text, context) => {
+  const key = publicKeyOf(text);
+  if (typeof key === 'string') context.addIssue(key);
+});
+
 const gateway = z.strictObject({
   listen: address.prefault('127.0.0.1:8480'),
   data: z.string().min(1).default('./data'),
+  policy_keys: z.array(policyKey).default([]),
 });
 
 const simulation = z.strictObject({

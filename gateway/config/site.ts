@@ -91,8 +91,11 @@ export interface Connection {
   readonly devices: readonly Device[];
 }
 
-/** A policy file as it is named in findings, and where it lies. */
+/** A policy file: as the site file names it, as findings do, and where it lies. */
 export interface PolicyFile {
+  readonly name: string;
+  /** It came with the product, and may change with it: a suggestion, until a person accepts it (G-PS-8). */
+  readonly shipped: boolean;
   readonly file: string;
   readonly path: string;
 }
@@ -167,6 +170,8 @@ export interface Site {
   readonly operators: readonly OperatorSite[];
   /** Capabilities that a policy may speak about: those of the product and those of the site's profiles. */
   readonly policy_names: ReadonlySet<string>;
+  /** Ed25519 public keys, 32 bytes in base64: a policy counts only with a signature of one of them. None: policies are not signed here. */
+  readonly policy_keys: readonly string[];
   /** Router alias to its providers, in order of preference. */
   readonly models: ReadonlyMap<string, readonly { readonly provider: 'rules' }[]>;
   readonly upstream: Upstream | null;

@@ -86,15 +86,19 @@ export interface PolicyEntry {
   readonly text: string | null;
   /** The capabilities that its globs stand for. */
   readonly names: readonly string[];
-  /** The files it was read from, and the SHA-256 of their bytes. */
-  readonly sources: readonly PolicySourceHash[];
+  readonly sources: readonly PolicySourceFile[];
   /** A named person, or how else it came to this. */
   readonly who: string;
 }
 
-export interface PolicySourceHash {
+/** A file that a policy was read from, as the site file names it. */
+export interface PolicySourceFile {
   readonly file: string;
+  /** Of its bytes. */
   readonly sha256: string;
+  /** The id of the key that signed it, and as which version; null where the site asks for no signatures. */
+  readonly key: string | null;
+  readonly counter: number | null;
 }
 
 export interface PlanEntry {

@@ -93,6 +93,13 @@ export interface Stop {
 export interface ActivePolicy extends Omit<PolicyEntry, 'type' | 'operator_uid'> {
   readonly seq: number;
   readonly at: string;
+  /** By file, the newest signed version that ever counted. */
+  readonly versions: Readonly<Record<string, SignedVersion>>;
+}
+
+export interface SignedVersion {
+  readonly counter: number;
+  readonly sha256: string;
 }
 
 /** The log that the tree is signed as, and how far. */
@@ -132,6 +139,13 @@ function encodeOpen({ action, status, intent }: OpenAction): string {
     intent_seq: intent?.seq ?? null,
   };
   return JSON.stringify(place);
+}
+
+function versionsOf(before: ActivePolicy['versions'], { sources }: PolicyEntry): ActivePolicy['versions'] {
+  const signed = sources.flatMap(({ file, sha256, counter }) =>
+    counter === null ? [] : [[file, { sha256, counter }]],
+  );
+  return { ...before, ...Object.fromEntries(signed) };
 }
 
 const openedAt = ({ at, clock }: Row): Pick<Episode, 'opened_ms' | 'opened_mono_ms' | 'boot_id'> => ({
@@ -242,7 +256,8 @@ export class Projection {
         return null;
       case 'policy/1': {
         const { operator, hash, text, names, sources, who, seq, at } = row;
-        this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at });
+        const versions = versionsOf(this.policies.rows.get(row.operator_uid)?.versions ?? {}, row);
+        this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at, versions });
         return null;
       }
       case 'alert/1':

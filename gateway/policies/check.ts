@@ -26,8 +26,8 @@ export function checkPolicies(
   if (isSite(file)) return checkSite(load(file));
   const site = siteFile === null ? null : load(siteFile);
   if (site?.kind === 'invalid') return { policies: [], findings: site.findings, warnings: [] };
-  const names = site?.site.policy_names ?? new Set(CAPABILITIES.keys());
-  return checkFiles(null, [{ file, path: file }], names);
+  const ground = site?.site ?? { policy_names: new Set(CAPABILITIES.keys()), policy_keys: [] };
+  return checkFiles(null, [{ name: file, file, path: file, shipped: false }], ground);
 }
 
 /** Only a site file has these; whatever else is wrong with it. */
@@ -39,8 +39,8 @@ function isSite(file: string): boolean {
 
 function checkSite(loaded: LoadedSite): PolicyCheck {
   if (loaded.kind === 'invalid') return { policies: [], findings: loaded.findings, warnings: [] };
-  const { operators, policy_names } = loaded.site;
-  const checks = operators.map(({ name, policy_files }) => checkFiles(name, policy_files, policy_names));
+  const { site } = loaded;
+  const checks = site.operators.map(({ name, policy_files }) => checkFiles(name, policy_files, site));
   return {
     policies: checks.flatMap(({ policies }) => policies),
     findings: loaded.policyFindings,
@@ -48,8 +48,8 @@ function checkSite(loaded: LoadedSite): PolicyCheck {
   };
 }
 
-function checkFiles(operator: string | null, ...[files, names]: Parameters<typeof readPolicy>): PolicyCheck {
-  const read = readPolicy(files, names);
+function checkFiles(operator: string | null, ...[files, ground]: Parameters<typeof readPolicy>): PolicyCheck {
+  const read = readPolicy(files, ground);
   if (read.kind === 'none') return { policies: [], findings: [], warnings: [] };
   if (read.kind === 'bad') return { policies: [], findings: read.findings, warnings: [] };
   const { policy, warnings } = read;

@@ -2,12 +2,15 @@
  * The policies that decide now, one an operator: named by their content, and in the journal before they decide (G-PS-6).
  *
  * P7 A policy with a finding is never used. The last one that was activated goes on, also across a restart; without one everything blocks.
+ *    What came with the product does not change by itself.
  * P8 Which policy decides follows from the journal: it begins with a row, and that row holds all that is needed to decide by it again.
  */
 import { canonicalPolicy, type Finding, formatFinding, type Policy, restorePolicy } from '@fibric/policy';
 import { type Log, messageOf } from '@fibric/sdk';
 import { type PolicyRead, readPolicy } from '../config/policy-files.ts';
+import { keyId } from '../config/policy-signature.ts';
 import type { OperatorSite, Site } from '../config/site.ts';
+import { wholeFile } from '../config/source.ts';
 import { canonicalText } from '../journal/canonical.ts';
 import type { PolicyEntry } from '../journal/entries.ts';
 import { raise } from '../alerts/raise.ts';
@@ -36,10 +39,13 @@ export interface Policies {
 }
 
 export interface PoliciesOptions {
-  readonly site: Pick<Site, 'operators' | 'policy_names'>;
+  readonly site: Pick<Site, 'operators' | 'policy_names' | 'policy_keys'>;
   readonly journal: Journal;
   readonly log: Log;
 }
+
+/** Nobody in particular: what the site file names is there when the gateway starts. */
+const AT_START = 'site file';
 
 class SitePolicies implements Policies {
   readonly #options: PoliciesOptions;
@@ -47,7 +53,7 @@ class SitePolicies implements Policies {
 
   constructor(options: PoliciesOptions) {
     this.#options = options;
-    for (const operator of options.site.operators) this.#running.set(operator.uid, this.#take(operator, 'site file'));
+    for (const operator of options.site.operators) this.#running.set(operator.uid, this.#take(operator, AT_START));
   }
 
   of(uid: string): Policy | null {
@@ -73,7 +79,7 @@ class SitePolicies implements Policies {
   #take(operator: OperatorSite, who: string): RunningPolicy {
     const { site, journal, log } = this.#options;
     const { name, uid, policy_files } = operator;
-    const read = readPolicy(policy_files, site.policy_names);
+    const read = this.#accepted(this.#notOlder(readPolicy(policy_files, site), uid), operator, who);
     if (read.kind !== 'bad') return this.#activate(operator, read, who);
     const active = this.#lastOf(uid);
     const policy = active && this.#restored(name, active);
@@ -82,6 +88,31 @@ class SitePolicies implements Policies {
     log.warn({ operator: name, findings }, 'a policy has findings');
     raise({ journal, log }, 'policy_refused', `the policy of ${name} is refused; ${instead}`, { operator: name });
     return { operator: name, uid, policy, active: policy ? active : null, refused: read.findings, warnings: [] };
+  }
+
+  /** A version that is older than one that has counted is somebody's replay (fault row 27). */
+  #notOlder(read: PolicyRead, uid: string): PolicyRead {
+    if (read.kind !== 'ok') return read;
+    const { versions = {} } = this.#lastOf(uid) ?? {};
+    const findings = read.sources.flatMap(({ file, sha256, counter }) => {
+      const known = versions[file];
+      if (counter === null || !known || counter > known.counter) return [];
+      if (counter === known.counter && sha256 === known.sha256) return [];
+      const why = `it is signed as version ${counter}, and version ${known.counter} has counted: sign it as a later one`;
+      return [wholeFile(file, `policy_rollback: ${why}`)];
+    });
+    return findings.length === 0 ? read : { kind: 'bad', findings };
+  }
+
+  /** What came with the product counts as it was when a person accepted it, until one accepts the change (G-PS-8). */
+  #accepted(read: PolicyRead, { uid, policy_files }: OperatorSite, who: string): PolicyRead {
+    const shipped = policy_files.find((one) => one.shipped);
+    const before = this.#lastOf(uid)?.hash ?? null;
+    if (read.kind !== 'ok' || !shipped || who !== AT_START || before === null || before === read.policy.hash)
+      return read;
+    const why =
+      'it came with the product and has changed since it was accepted: see `fibric policy diff`, then `fibric policy reload`';
+    return { kind: 'bad', findings: [wholeFile(shipped.file, why)] };
   }
 
   #activate(operator: OperatorSite, read: Exclude<PolicyRead, { kind: 'bad' }>, who: string): RunningPolicy {
@@ -105,10 +136,13 @@ class SitePolicies implements Policies {
     return this.#options.journal.projection.policies.rows.get(uid) ?? null;
   }
 
-  /** The policy of a row. One that this release no longer understands is none. */
-  #restored(operator: string, { text, hash, names, seq }: ActivePolicy): Policy | null {
+  /** The policy of a row. One that this release no longer understands is none, and so is one that no key of the site stands for. */
+  #restored(operator: string, { text, hash, names, seq, sources }: ActivePolicy): Policy | null {
     if (text === null) return null;
     try {
+      const trusted = this.#options.site.policy_keys.map((key) => keyId(Buffer.from(key, 'base64')));
+      if (trusted.length > 0 && !sources.every(({ key }) => key !== null && trusted.includes(key)))
+        throw new Error('no key that this site trusts has signed it');
       const policy = restorePolicy(text, new Set(names));
       if (policy.hash === hash) return policy;
       throw new Error(`it has the hash ${policy.hash}`);
