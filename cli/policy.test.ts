@@ -165,6 +165,9 @@ describe('a running gateway', () => {
     const { out } = await bench.here('status');
     expect(out).toContain(`comfort kept ${'c'.repeat(12)}: goes on, as the files have findings`);
     expect(out).toContain(finding);
+    expect((await bench.here('doctor')).out).toContain(
+      `BAD  policy of comfort: refused, the last good one goes on: ${finding}`,
+    );
   });
 
   test('reads the policies again in the name of a person, and exits with 2 when one is refused', async () => {

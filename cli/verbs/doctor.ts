@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import type { CapabilityView, ConnectorView, OperatorView, PointView, StatusView } from '@fibric/gateway/api/view';
 import type { LeaseView } from '@fibric/gateway/executor/lease-view';
 import type { Verification } from '@fibric/gateway/journal/types';
+import type { PolicyView } from '@fibric/gateway/policies/view';
 import { messageOf } from '@fibric/sdk';
 import { type Call, EXIT, type ExitCode } from '../call.ts';
 import { type Client, clientOf } from '../client.ts';
 import { dataFolder, runningIn } from '../data-folder.ts';
-import { count, document, line, paint } from '../print.ts';
+import { count, document, findingLine, line, paint } from '../print.ts';
 import { openRecords } from '../records.ts';
 import type { SyncView } from './status.ts';
 
@@ -108,6 +109,7 @@ async function insideChecks(client: Client): Promise<readonly Check[]> {
     if (one.status === 'unbound' && one.operators.length > 0) checks.push(unbound(one));
   }
   for await (const one of client.all<OperatorView>('/v1/operators')) checks.push(operator(one));
+  for await (const one of client.all<PolicyView>('/v1/policy')) checks.push(...refused(one));
   checks.push(
     points(await Array.fromAsync(client.all<PointView>('/v1/points'))),
     uplink(await client.get<SyncView>('/v1/sync')),
@@ -150,6 +152,21 @@ function operator(one: OperatorView): Check {
   if (one.policy_hash === null)
     return ill(name, 'no policy: all it proposes is blocked', 'Give it a `policy` in the site file.');
   return well(name, `mode ${one.mode}`);
+}
+
+/** Why the policy files of an operator are not what decides. */
+function refused({ operator, state, findings }: PolicyView): readonly Check[] {
+  const [first] = findings;
+  if (first === undefined) return [];
+  const instead = state === 'kept' ? 'the last good one goes on' : 'everything is blocked';
+  const detail = `refused, ${instead}: ${findingLine(first)}`;
+  return [
+    ill(
+      `policy of ${operator}`,
+      detail,
+      'Mend it, then `fibric policy reload --as <who>`; `fibric policy check` shows all.',
+    ),
+  ];
 }
 
 function points(all: readonly PointView[]): Check {
