@@ -55,6 +55,8 @@ export interface Call {
     readonly release?: boolean;
     readonly clear?: boolean;
     readonly reason?: string;
+    readonly applied?: boolean;
+    readonly notApplied?: boolean;
     readonly site?: string;
     readonly since?: string;
     readonly key?: string;

@@ -22,6 +22,8 @@ export const OPTIONS = {
   release: ['--release', 'also take back every lease, one after the other'],
   clear: ['--clear', 'end the stop'],
   reason: ['--reason <text>', 'why, for the record'],
+  applied: ['--applied', 'it took effect'],
+  notApplied: ['--not-applied', 'it did not take effect: its key is free again'],
   once: ['--once', 'one run, now'],
   value: ['--value <n>', 'the quantity that a ceiling applies to, such as the temperature of a setpoint'],
   arg: ['--arg <name=value>', 'an argument; as often as there are any'],
@@ -46,6 +48,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   leases: 'writes that will be taken back, and values set by hand that are left alone',
   policy: 'what operators may do: check it, see what decides, try a change',
   alerts: 'what people were told',
+  breakers: 'what is kept shut because it kept failing',
   plans: 'what the operators proposed',
   receipts: 'what became of every action',
   sync: 'what the upstream has',
@@ -229,6 +232,19 @@ export const VERBS: readonly Verb[] = [
     run: async (call) => (await import('./verbs/policy.ts')).reload(call),
   },
   {
+    name: 'breakers ls',
+    summary: 'what is not sent any more because it kept failing, or because nobody can tell what became of it',
+    options: ['data', 'json', 'limit'],
+    run: async (call) => (await import('./verbs/breakers.ts')).ls(call),
+  },
+  {
+    name: 'breakers close',
+    args: '<id>',
+    summary: 'let it be sent again',
+    options: ['as', 'reason', 'data', 'json'],
+    run: async (call) => (await import('./verbs/breakers.ts')).close(call),
+  },
+  {
     name: 'alerts ls',
     summary: 'what people were told and are being told, oldest first',
     options: ['data', 'json', 'limit'],
@@ -298,6 +314,14 @@ export const VERBS: readonly Verb[] = [
     summary: 'print the key that signs the receipts here, as a policy file for --trust',
     options: reading,
     run: async (call) => (await import('./verbs/proof.ts')).trust(call),
+  },
+  {
+    name: 'receipts correct',
+    args: '<id>',
+    summary:
+      'say what became of an action whose outcome is unknown; the receipt stays, the correction stands beside it',
+    options: ['applied', 'notApplied', 'as', 'reason', 'data', 'json'],
+    run: async (call) => (await import('./verbs/correct.ts')).correct(call),
   },
   {
     name: 'why',

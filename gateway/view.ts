@@ -18,6 +18,8 @@ import type { ClockWatch } from './clock-trust.ts';
 import type { Point, Site } from './config/site.ts';
 import type { Connections } from './connections.ts';
 import type { Evaluation } from './executor/evaluate.ts';
+import { breakerViews, closeBreaker } from './executor/breaker.ts';
+import { correct } from './executor/correct.ts';
 import type { RunningExecutor } from './executor/executor.ts';
 import type { Hold } from './journal/entries.ts';
 import type { Journal } from './journal/journal.ts';
@@ -83,6 +85,9 @@ export function createView(parts: ViewParts): GatewayView {
     releaseLease: (id, who) => parts.executor.control.release(id, who),
     stopAll: (order) => parts.executor.control.stopAll(order),
     clearStop: (who) => parts.executor.control.clearStop(who),
+    breakers: () => breakerViews(parts.journal.projection),
+    closeBreaker: (id, who, reason) => closeBreaker(parts, id, who, reason),
+    correct: (correction) => correct(parts, correction),
     acknowledge: (who) => acknowledge(parts, who),
     policies: () => policyViews(parts.policies.all()),
     async reloadPolicies(who) {
@@ -167,6 +172,7 @@ function statusOf(parts: ViewParts): ReturnType<GatewayView['status']> {
     not_ready: reasons,
     open_actions: parts.executor.busy,
     leases: [...parts.journal.projection.leases.rows.values()].filter(({ ttl_ms }) => ttl_ms !== null).length,
+    breakers: parts.journal.projection.breakers.rows.size,
     stop: parts.executor.control.stop,
   };
 }

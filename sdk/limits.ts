@@ -55,6 +55,10 @@ export const LIMITS = {
   /** A release that does not come through is tried again, for ever: first after, and at the longest after. */
   releaseRetryMs: 5_000,
   releaseRetryMaxMs: 600_000,
+  /** Failures in a row on one entity, and failures on one connection within so long, after which nothing more is sent. */
+  breakerEntity: 3,
+  breakerConnector: 10,
+  breakerWindowMs: 600_000,
   /** One page about one subject in so long; what comes in between goes out together. */
   pageEveryMs: 300_000,
   /** No channel has taken anything for so long: nothing is done any more that a person is to be told of. */

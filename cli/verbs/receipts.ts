@@ -1,5 +1,6 @@
 /** What became of every action. */
 import { type Evidence, formatDuration, type PointState, type Receipt } from '@fibric/sdk';
+import type { CorrectionEntry } from '@fibric/gateway/journal/corrections';
 import { type Call, EXIT, type ExitCode } from '../call.ts';
 import { connect, type Page } from '../client.ts';
 import { document, facts, line, list, paint, state, time, value, words } from '../print.ts';
@@ -70,6 +71,7 @@ export async function show(call: Call): Promise<ExitCode> {
   const { io } = call;
   const records = await openRecords(call);
   const receipt = await records.receipt(call.args[0] ?? '');
+  const since = receipt.outcome === 'unknown' ? (await records.why(receipt.receipt_id)).others : [];
   records.close();
   if (call.options.json) {
     document(io, receipt);
@@ -92,6 +94,10 @@ export async function show(call: Call): Promise<ExitCode> {
     ['change', changesOf(receipt)],
     ['device', response && `${response.protocol} ${response.code} in ${Math.round(response.latency_ms)} ms`],
     ['outcome', [state(io, receipt.outcome), receipt.reason_code, receipt.reason].filter(Boolean).join(': ')],
+    [
+      'corrected',
+      since.flatMap((row) => (row.type === 'correction/1' ? [correctionText(row)] : [])).join('\n') || null,
+    ],
     ['lease', receipt.lease && leaseText(receipt.lease)],
     ['refers to', receipt.refers_to.join(' ') || null],
     [
@@ -113,6 +119,11 @@ function whereOf({ entity_key, device, connector }: Receipt): string {
 
 function approvalOf({ approver }: Receipt): string {
   return approver === null ? '' : `, approved by ${approver}`;
+}
+
+/** What a person found out about an action that nobody could tell the fate of. */
+export function correctionText({ conclusion, who, reason }: CorrectionEntry): string {
+  return `${conclusion}, says ${who}: ${reason}`;
 }
 
 function leaseText({ id, ttl_s, fallback, state: now }: NonNullable<Receipt['lease']>): string {

@@ -4,6 +4,7 @@ import { type Evidence, formatDuration, type Receipt } from '@fibric/sdk';
 import { type Call, EXIT, type ExitCode, type Io } from '../call.ts';
 import { clip, count, document, facts, paint, state, time, value, words } from '../print.ts';
 import { openRecords } from '../records.ts';
+import { correctionText } from './receipts.ts';
 
 /** Lines of one kind; the rest is counted and stands in `--json`. */
 const LINES = 8;
@@ -123,6 +124,7 @@ function lines(all: readonly string[]): string | null {
 
 function outcomeOf(row: WhyView['others'][number]): string {
   if (row.type === 'receipt/1') return ` ${row.outcome}`;
+  if (row.type === 'correction/1') return ` ${correctionText(row)}`;
   return row.type === 'probe/1' ? ` ${row.conclusion}` : '';
 }
 

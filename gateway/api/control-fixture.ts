@@ -1,9 +1,14 @@
 /** For tests: one lease, and a stop that somebody may press. */
 import { FibricError } from '@fibric/sdk';
+import type { BreakerView } from '../executor/breaker.ts';
 import type { LeaseView } from '../executor/lease-view.ts';
 import type { GatewayView, StatusView } from './view.ts';
 
-export interface FakeControl extends Pick<GatewayView, 'leases' | 'releaseLease' | 'stopAll' | 'clearStop'> {
+export interface FakeControl
+  extends Pick<
+    GatewayView,
+    'leases' | 'releaseLease' | 'stopAll' | 'clearStop' | 'breakers' | 'closeBreaker' | 'correct'
+  > {
   /** What was asked of leases and the stop, and by whom. */
   readonly orders: unknown[];
   stop: StatusView['stop'];
@@ -26,6 +31,17 @@ const LEASE: LeaseView = {
   problem: null,
 };
 
+const BREAKER: BreakerView = {
+  object: 'breaker',
+  breaker_id: 'br_0000001b',
+  capability: 'hvac.setpoint',
+  entity_key: 'zone:412',
+  connector: null,
+  reason: 'hvac.setpoint on zone:412 failed 3 times in a row',
+  refers_to: ['rc_7'],
+  at: '2026-07-02T08:00:00.000Z',
+};
+
 export function fakeControl(): FakeControl {
   const control: FakeControl = {
     orders: [],
@@ -35,6 +51,18 @@ export function fakeControl(): FakeControl {
       control.orders.push({ release: id, who });
       const known = id === LEASE.id;
       return known ? { object: 'lease_release', id, result: 'released', reason: null, receipt: null } : null;
+    },
+    breakers: () => [BREAKER],
+    async closeBreaker(id, who, reason) {
+      control.orders.push({ close: id, who, reason });
+      return id === BREAKER.breaker_id ? BREAKER : null;
+    },
+    async correct(correction) {
+      control.orders.push(correction);
+      if (correction.receipt_id === 'rc_none') return null;
+      const said = { conclusion: 'confirmed_applied', method: 'local_token', idempotency_key: 'k' } as const;
+      const stamp = { seq: 9, prev: '0', at: '2026-07-02T08:00:00.000Z', clock: {} as never };
+      return { type: 'correction/1', ...correction, action_id: 'act_1', ...said, ...stamp };
     },
     async stopAll(order) {
       control.orders.push(order);

@@ -286,6 +286,7 @@ function statusOf(view: FakeGateway): StatusView {
     not_ready: view.notReady,
     open_actions: 0,
     leases: 1,
+    breakers: 1,
     stop: view.control.stop,
   };
 }

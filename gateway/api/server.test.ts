@@ -243,10 +243,10 @@ test('a type that is rare in a long log takes several pages to find, and none of
   }
 });
 
-test('A1 the routes are these: all that is posted is a read, a probe, a run, a mode, a release, a stop, an acknowledgement, a verification, a checkpoint, an erasure, a question or a policy read again', () => {
+test('A1 the routes are these: all that is posted is a read, a probe, a run, a mode, a release, a stop, an acknowledgement, a verification, a checkpoint, an erasure, a question, a policy read again, or what a person says of an action or a breaker', () => {
   const routes = app.printRoutes({ commonPrefix: false, includeHooks: false });
   const posted = new Set([...routes.matchAll(/([a-z]+) \(POST\)/g)].map((match) => match[1]));
-  const control = ['acknowledge', 'clear', 'evaluate', 'mode', 'release', 'reload', 'run', 'stop'];
+  const control = ['acknowledge', 'clear', 'close', 'correct', 'evaluate', 'mode', 'release', 'reload', 'run', 'stop'];
   expect(posted).toEqual(new Set([...control, 'read', 'test', 'verify', 'checkpoint', 'erase']));
   expect(routes).not.toMatch(/PUT|PATCH|DELETE/);
 });
@@ -327,6 +327,24 @@ describe('the routes', () => {
     expect(texts(next)).toEqual(['alert 3', 'alert 4']);
     expect(texts(await get(`/v1/alerts?after=2&limit=2&cursor=${next.body.next_cursor}`))).toEqual(['alert 5']);
     expect((await get(`/v1/alerts?cursor=${next.body.next_cursor}`)).body.error.code).toBe('invalid_cursor');
+  });
+
+  test('breakers are listed, and one is closed in the name of a person', async () => {
+    expect((await get('/v1/breakers')).body.data).toEqual(view.breakers());
+    const order = { who: 'duty-engineer', reason: 'mended' };
+    expect((await post('/v1/breakers/br_0000001b/close', order)).body).toEqual(view.breakers()[0]);
+    expect((await post('/v1/breakers/br_none/close', order)).status).toBe(404);
+    expect((await post('/v1/breakers/br_0000001b/close', {})).body.error.code).toBe('invalid_parameter');
+    expect(view.control.orders[0]).toEqual({ close: 'br_0000001b', ...order });
+  });
+
+  test('what became of an action is said by a person who gives a reason', async () => {
+    const said = { who: 'duty-engineer', reason: 'looked at the gate', applied: false };
+    expect((await post('/v1/receipts/rc_7/correct', said)).body).toMatchObject({ object: 'correction', who: said.who });
+    expect(view.control.orders).toEqual([{ receipt_id: 'rc_7', ...said }]);
+    expect((await post('/v1/receipts/rc_none/correct', said)).status).toBe(404);
+    for (const missing of ['who', 'reason', 'applied'])
+      expect((await post('/v1/receipts/rc_7/correct', { ...said, [missing]: undefined })).status).toBe(400);
   });
 
   test('leases are listed, and one is released in the name of a person', async () => {

@@ -10,6 +10,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { isAuthorized, newRequestId } from './auth.ts';
 import { wireError } from './errors.ts';
 import { alertRoutes } from './routes/alerts.ts';
+import { breakerRoutes } from './routes/breakers.ts';
 import { controlRoutes } from './routes/control.ts';
 import { eventRoutes } from './routes/events.ts';
 import { operatorRoutes } from './routes/operators.ts';
@@ -58,6 +59,7 @@ export function buildApi(options: ApiOptions): FastifyInstance {
   siteRoutes(app, options.view);
   operatorRoutes(app, options.view);
   alertRoutes(app, options.view);
+  breakerRoutes(app, options.view);
   controlRoutes(app, options.view);
   policyRoutes(app, options.view);
   recordRoutes(app, options.view);

@@ -18,12 +18,15 @@ import type {
   Receipt,
   Trigger,
 } from '@fibric/sdk';
+import type { BreakerView } from '../executor/breaker.ts';
+import type { Correction } from '../executor/correct.ts';
 import type { ReleaseReport, StopOrder } from '../executor/control.ts';
 import type { Evaluation, Wish } from '../executor/evaluate.ts';
 import type { LeaseView } from '../executor/lease-view.ts';
 import type { LogState, Stop } from '../journal/projection.ts';
 import type { ClockTrust } from '../clock-trust.ts';
-import type { Hold, RedactionEntry } from '../journal/entries.ts';
+import type { Hold, RedactionEntry, Row } from '../journal/entries.ts';
+import type { CorrectionEntry } from '../journal/corrections.ts';
 import type { Story } from '../journal/story.ts';
 import type { EventReader, JournalReader } from '../journal/types.ts';
 import type { ModeOrder } from '../modes.ts';
@@ -57,6 +60,8 @@ export interface StatusView {
   readonly open_actions: number;
   /** Writes that will be taken back. */
   readonly leases: number;
+  /** Breakers that are open. */
+  readonly breakers: number;
   /** While everything is stopped: by whom, since when, why, and whether leases are taken back meanwhile. */
   readonly stop: Stop | null;
 }
@@ -208,6 +213,11 @@ export interface GatewayView {
   stopAll(order: StopOrder): Promise<Stop>;
   /** Throws `conflict` when there is no stop. */
   clearStop(who: string): Promise<void>;
+  breakers(): readonly BreakerView[];
+  /** Null: none of that id is open. */
+  closeBreaker(id: string, who: string, reason: string | null): Promise<BreakerView | null>;
+  /** Null: there is no such receipt. Throws `conflict` for one that nothing is to be said of any more. */
+  correct(correction: Correction): Promise<Row<CorrectionEntry> | null>;
   /** Acknowledges everything that holds live operation back, and says what that was. */
   acknowledge(who: string): Promise<readonly HeldView[]>;
   /** What decides on the proposals of each operator. */

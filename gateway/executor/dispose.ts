@@ -12,6 +12,7 @@ import type { DeviceTool } from '../config/site.ts';
 import type { IntentEntry, Row } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import { act } from './act.ts';
+import { broken } from './breaker.ts';
 import { type Before, isThere, readBefore, wasMoved } from './before.ts';
 import { conclude, type ConcludeDeps } from './conclude.ts';
 import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
@@ -150,7 +151,7 @@ async function evaluateKnown(deps: DisposeDeps, job: Job): Promise<Ending | null
   if (stop) return stopEnding(stop);
   const off = heldOff(job.origin, projection, false);
   if (off) return refuse('blocked', 'box', off.reason_code, off.reason);
-  return heldBack(deps, job, nowMs) ?? leaseRefusal(projection, deps.elapsed, job);
+  return broken(projection, job) ?? heldBack(deps, job, nowMs) ?? leaseRefusal(projection, deps.elapsed, job);
 }
 
 /**

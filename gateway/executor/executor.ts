@@ -23,6 +23,7 @@ import type { Disposition, Executor, FailedRun, Points, Proposal } from '../kern
 import type { LocalTime } from '../local-time.ts';
 import { shapePlan } from './admit.ts';
 import { modeUnderHolds } from './holds.ts';
+import { tripAfter } from './breaker.ts';
 import { dispose, type DisposeDeps, type Disposed, resume } from './dispose.ts';
 import { actionFacts, type FactSources } from './facts.ts';
 import { type Control, createControl } from './control.ts';
@@ -304,6 +305,7 @@ class SiteExecutor implements RunningExecutor {
     const entry = receiptEntry(this.#site, origin, reasoning, action, { ...ending, ...said });
     const { row, hash } = journal.append(entry);
     tellEnd(this.#deps, row);
+    tripAfter(this.#dispose, origin, action, row);
     await journal.durable();
     if (lease_id !== null) this.control.changed(lease_id);
     const receipt = receiptOf(row, hash);

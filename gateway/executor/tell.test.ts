@@ -158,8 +158,10 @@ describe('an alert by itself', () => {
     await k.clock.until(
       k.executor.submit(k.proposal([], { plan: { tenant_id: 't_other', actions: [setpoint('412', 21)] } })),
     );
-    await k.clock.until(k.executor.control.stopAll({ who: 'Ada', reason: 'smoke', release: false }));
+    await k.clock.until(k.executor.control.stopAll({ who: 'duty-engineer', reason: 'smoke', release: false }));
     expect(alerts(k).map(({ kind }) => kind)).toEqual(['key_conflict', 'tenant_mismatch', 'stopped']);
-    expect(alerts(k).at(-1)?.text).toBe('everything is stopped by Ada (smoke); nothing is sent until it is cleared');
+    expect(alerts(k).at(-1)?.text).toBe(
+      'everything is stopped by duty-engineer (smoke); nothing is sent until it is cleared',
+    );
   });
 });

@@ -3,10 +3,11 @@
  * (execution §2.9, G-AL-1, G-AL-2).
  */
 import type { Verdict } from '@fibric/policy';
-import { formatDuration, LIMITS, type Log, type Outcome, type Receipt } from '@fibric/sdk';
+import { formatDuration, LIMITS, type Log, type Outcome } from '@fibric/sdk';
 import { type Telling, UNTOLD_MS } from '../alerts/outbox.ts';
 import { raise } from '../alerts/raise.ts';
 import type { AlertKind, AlertSubject } from '../journal/alerts.ts';
+import { idAt, type ReceiptEntry, type Row } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Ending, Job } from './job.ts';
 import type { Prepared } from './prepare.ts';
@@ -70,11 +71,12 @@ const BY_OUTCOME: Partial<Record<Outcome, AlertKind>> = {
 const BY_REASON: Readonly<Record<string, AlertKind>> = { no_effect: 'no_effect', key_conflict: 'key_conflict' };
 
 /** In the commit of the receipt. Of what was never intended, and of what a shadow would have met, only the receipt tells. */
-export function tellEnd(deps: TellDeps, receipt: Omit<Receipt, 'receipt_id' | 'hash'>): void {
+export function tellEnd(deps: TellDeps, receipt: Row<ReceiptEntry>): void {
   const { outcome, reason_code, reason, operator, capability, entity_key, action_id, attempt, mode } = receipt;
   const kind = BY_REASON[reason_code ?? ''] ?? BY_OUTCOME[outcome];
   if (!kind || mode === 'shadow' || (kind === 'failed' && attempt === 0)) return;
-  const text = `${capability} for ${entity_key} ended as ${outcome}: ${reason}`;
+  const next = outcome === 'unknown' ? `; look, then: fibric receipts correct ${idAt('rc', receipt.seq)}` : '';
+  const text = `${capability} for ${entity_key} ended as ${outcome}: ${reason}${next}`;
   raise(deps, kind, text, { operator, capability, entity_key, action_id });
 }
 

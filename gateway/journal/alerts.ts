@@ -30,6 +30,7 @@ const SEVERITIES = {
   tenant_mismatch: 'critical',
   policy_refused: 'critical',
   demoted: 'critical',
+  breaker_open: 'critical',
 } as const;
 export type AlertKind = keyof typeof SEVERITIES;
 export type Severity = (typeof SEVERITIES)[AlertKind];

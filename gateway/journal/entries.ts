@@ -14,6 +14,8 @@ import type {
   RuleVerdict,
 } from '@fibric/sdk';
 
+import type { BreakerClosedEntry, BreakerOpenEntry } from './breakers.ts';
+import type { CorrectionEntry } from './corrections.ts';
 import type { AlertEntry, DeliveredEntry, PageEntry } from './alerts.ts';
 
 /** Why and by whom: shared by all that a run produces. */
@@ -339,6 +341,9 @@ export type Entry =
   | CheckpointEntry
   | CosignatureEntry
   | RedactionEntry
+  | BreakerOpenEntry
+  | BreakerClosedEntry
+  | CorrectionEntry
   | ReceiptEntry;
 
 /** What the journal adds to every row. */
@@ -355,7 +360,7 @@ export type Row<E extends Entry = Entry> = E & Stamp;
 export const GENESIS = '0'.repeat(64);
 
 /** Ids that hold the row's place: opaque to users, found again without an index. */
-export const idAt = (prefix: 'pl' | 'rc' | 'ls' | 'al', seq: number): string =>
+export const idAt = (prefix: 'pl' | 'rc' | 'ls' | 'al' | 'br', seq: number): string =>
   `${prefix}_${seq.toString(36).padStart(8, '0')}`;
 
 /** The `seq` inside an id of `idAt`, or null. */

@@ -48,6 +48,36 @@ describe('the journal', () => {
     reader.close();
   });
 
+  it('J1 lets a key that a person freed take effect once more, and finds a correction of what nobody asked about', async () => {
+    const said = { who: 'duty-engineer', method: 'local_token', reason: 'looked' } as const;
+    const walk = async (
+      conclusion: 'confirmed_applied' | 'confirmed_not_applied',
+      over: { action_id?: string } = {},
+    ) => {
+      const dir = scratchDir();
+      const journal = open(dir);
+      boot(journal);
+      const plan_id = idAt('pl', journal.nextSeq);
+      const action = actionOf(plan_id, 0, { intent_key: 'floor:gate:B:pulse', occurrence: 'once' });
+      journal.append(planOf(plan_id, [action]));
+      journal.append(intentOf(action, journal.epoch));
+      journal.append(receiptOf(action, 'unknown', journal.epoch));
+      const { action_id, idempotency_key } = action;
+      const receipt_id = idAt('rc', 4);
+      journal.append({ type: 'correction/1', action_id, idempotency_key, ...said, receipt_id, conclusion, ...over });
+      appendApplied(journal, { intent_key: 'floor:gate:B:pulse', occurrence: 'once' });
+      await journal.durable();
+      const reader = openJournalReader(dir);
+      onTestFinished(() => reader.close());
+      return reader.verify();
+    };
+    expect(await walk('confirmed_not_applied')).toMatchObject({ kind: 'proved' });
+    expect(await walk('confirmed_applied')).toMatchObject({
+      ...{ kind: 'tampered', seq: 8, reason: 'key floor:gate:B:pulse@once#1 took effect a second time' },
+    });
+    expect(await walk('confirmed_applied', { action_id: 'act_other_0' })).toMatchObject({ seq: 5 });
+  });
+
   it('J2 goes on beside a reader that does not come to an end, and its log is short again afterwards (row 102)', async () => {
     const dir = scratchDir();
     const journal = open(dir);

@@ -165,6 +165,7 @@ class SqliteJournal implements Journal {
 
   consumed(key: string): Omit<ConsumedKey, 'key'> | null {
     if (this.failure) throw this.failure;
+    if (this.projection.freed.rows.has(key)) return null;
     try {
       return this.#tailKeys.get(key) ?? this.#store.sealedKey(key);
     } catch (error) {

@@ -6,6 +6,8 @@ import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
 import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
 import { CompactRange } from '../proof/tree.ts';
+import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
+import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
@@ -201,6 +203,13 @@ export class Projection {
   readonly policies = new Table<ActivePolicy>('policy', canonicalText);
   /** By subject: what people have not been told yet, and when they were told last. */
   readonly alerts = new Table<Subject>('alert', canonicalText);
+  readonly breakers = new Table<Breaker>('breaker', canonicalText);
+  /** Failures that may open a breaker, oldest first. */
+  readonly failures = new Table<readonly Failure[]>('failure', canonicalText);
+  /** By receipt. */
+  readonly unknowns = new Table<Unknown>('unknown', canonicalText);
+  /** Keys that a person has freed, each with the receipt that had spent it, until they are spent again. */
+  readonly freed = new Table<string>('freed');
   readonly meta = new Table<number>('meta');
   /** Under `receipts`: the log that the tree is signed as. */
   readonly logs = new Table<LogState>('log', canonicalText);
@@ -211,9 +220,10 @@ export class Projection {
 
   get tables(): readonly Table<unknown>[] {
     const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited } = this;
-    const { policies, alerts, meta } = this;
+    const { policies, alerts, breakers, failures, unknowns, freed, meta } = this;
     const standing = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited];
-    const tables = [...standing, policies, alerts, meta, this.logs, this.tiles];
+    const told = [alerts, breakers, failures, unknowns, freed];
+    const tables = [...standing, policies, ...told, meta, this.logs, this.tiles];
     return tables as readonly Table<unknown>[];
   }
 
@@ -261,13 +271,11 @@ export class Projection {
         return null;
       }
       case 'alert/1':
-        alertRow(this, row, idAt('al', row.seq));
-        return null;
       case 'page/1':
-        pageRow(this, row);
-        return null;
       case 'delivered/1':
-        deliveredRow(this, row);
+      case 'breaker/1':
+      case 'correction/1':
+        this.#people(row);
         return null;
       case 'incarnation/1':
         this.logs.set('receipts', { origin: row.origin, key: row.key, signed: null, cosigned: null });
@@ -293,6 +301,24 @@ export class Projection {
   #log(now: Partial<LogState>): void {
     const log = this.logs.rows.get('receipts');
     if (log) this.logs.set('receipts', { ...log, ...now });
+  }
+
+  /** What people are told of, and what they answer. */
+  #people(
+    row: Row<Extract<Entry, { type: 'alert/1' | 'page/1' | 'delivered/1' | 'breaker/1' | 'correction/1' }>>,
+  ): void {
+    switch (row.type) {
+      case 'alert/1':
+        return alertRow(this, row, idAt('al', row.seq));
+      case 'page/1':
+        return pageRow(this, row);
+      case 'delivered/1':
+        return deliveredRow(this, row);
+      case 'breaker/1':
+        return breakerRow(this, row);
+      case 'correction/1':
+        return correctionRow(this, row);
+    }
   }
 
   #plan(row: Row<PlanEntry>): void {
@@ -329,9 +355,12 @@ export class Projection {
     if (!open) return null;
     const { action } = open;
     leaseReceipt(this, open, row, receiptId);
+    failureRow(this, action, row, receiptId);
+    unknownRow(this, action, row, receiptId);
     if (changes(row)) this.#changed(action, row);
     if (!consumes(row)) return null;
     if (!action.occurrence.startsWith('ep=')) {
+      this.freed.delete(action.idempotency_key);
       return { key: action.idempotency_key, fingerprint: action.fingerprint, receipt_id: receiptId };
     }
     const episode = this.episodes.rows.get(action.intent_key);

@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { LIMITS, type Receipt } from '@fibric/sdk';
+import type { CorrectionEntry } from './corrections.ts';
 import type { Entry, ReceiptEntry, Row } from './entries.ts';
 import { consumes } from './projection.ts';
 
@@ -54,12 +55,18 @@ class KeySet {
 /** There is more open at once than any house has: the rows are not looked at any further. */
 export class TooMuch extends Error {}
 
+const EPISODE_KEY = /^(.+)@ep=(\d+)#(\d+)$/;
+
 /** What the rows so far allow the next one to say. */
 export class Story {
   receipts = 0;
   #epoch = 0;
   readonly #open = new Map<string, 'admitted' | 'intent'>();
   readonly #consumed = new KeySet();
+  /** By action: the key of one whose outcome nobody could tell. */
+  readonly #unknown = new Map<string, string>();
+  /** Keys that may take effect once more, because a person found that they had not. */
+  readonly #freed = new Set<string>();
   readonly #lastEpisode = new Map<string, readonly [episode: number, revision: number]>();
 
   get openIntents(): number {
@@ -85,6 +92,8 @@ export class Story {
         return null;
       case 'receipt/1':
         return this.#receipt(row, whole);
+      case 'correction/1':
+        return this.#correction(row, whole);
       default:
         return null;
     }
@@ -96,13 +105,32 @@ export class Story {
     if (state === 'admitted' && NEEDS_INTENT.has(row.outcome)) return `${row.outcome} without an intent`;
     this.#open.delete(row.action_id);
     this.receipts++;
-    return consumes(row) && row.idempotency_key ? this.#consume(row.idempotency_key) : null;
+    if (!consumes(row) || !row.idempotency_key) return null;
+    if (row.outcome === 'unknown') this.#unknown.set(row.action_id, row.idempotency_key);
+    if (this.#unknown.size + this.#freed.size > LIMITS.verifierActions) throw new TooMuch();
+    return this.#consume(row.idempotency_key);
+  }
+
+  /** Of an action that nobody could tell the fate of, once; what did not happen has spent no key. */
+  #correction({ action_id, idempotency_key, conclusion }: Row<CorrectionEntry>, whole: boolean): string | null {
+    const key = this.#unknown.get(action_id);
+    if (key === undefined ? whole : key !== idempotency_key)
+      return `a correction of ${action_id}, which waits for none`;
+    this.#unknown.delete(action_id);
+    if (conclusion !== 'confirmed_not_applied') return null;
+    const [, intent, n, revision] = EPISODE_KEY.exec(idempotency_key) ?? [];
+    if (intent === undefined) this.#freed.add(idempotency_key);
+    else if (this.#lastEpisode.get(intent)?.join() === [Number(n), Number(revision)].join())
+      this.#lastEpisode.set(intent, [Number(n), Number(revision) - 1]);
+    return null;
   }
 
   #consume(key: string): string | null {
-    const episode = /^(.+)@ep=(\d+)#(\d+)$/.exec(key);
+    const episode = EPISODE_KEY.exec(key);
     if (!episode) {
-      return this.#consumed.add(key) ? null : `key ${key} took effect a second time`;
+      const first = this.#consumed.add(key);
+      // Freed or not before: now it is spent.
+      return this.#freed.delete(key) || first ? null : `key ${key} took effect a second time`;
     }
     const [, intent, n, revision] = episode as unknown as [string, string, string, string];
     const last = this.#lastEpisode.get(intent);

@@ -211,7 +211,7 @@ class Judge {
   }
 
   /**
-   * K13 A value that is what we had sent is ours, whoever turned the knob there; and what comes between a write and its read-back is taken
+   * K13 A value that is what we had sent, or had lent before a release of it came to nothing, is ours, whoever turned the knob there; and what comes between a write and its read-back is taken
    * for the device's own doing: nobody could tell.
    */
   #handed({ action }: Tale, release: Sent): void {
@@ -221,7 +221,13 @@ class Judge {
       const ours = earlier.findLast(({ device, writes }) =>
         writes.some(({ point }) => registerOf(device, point) === register),
       );
-      const meant = ours?.writes.find(({ point }) => registerOf(ours.device, point) === register)?.value ?? null;
+      const lent = earlier.findLast(
+        ({ device, writes, intent }) =>
+          this.tales.get(intent?.action_id ?? '')?.action.releases === undefined &&
+          writes.some(({ point }) => registerOf(device, point) === register),
+      );
+      const meant = (sent: Sent | undefined): PointValue =>
+        sent?.writes.find(({ point }) => registerOf(sent.device, point) === register)?.value ?? null;
       const there = field.history.findLast(
         (effect) => effect.register === register && effect.at < release.at - TIMEOUT_MS - LIMITS.sendPauseMs,
       );
@@ -230,7 +236,8 @@ class Judge {
         !there ||
         there.by === 'gateway' ||
         there.at < ours.at + READ_BACK_MS ||
-        same(there.value, meant, TOLERANCE)
+        same(there.value, meant(ours), TOLERANCE) ||
+        same(there.value, meant(lent), TOLERANCE)
       )
         continue;
       this.say(
@@ -336,8 +343,14 @@ class Judge {
     }
   }
 
+  /** What a person found not to have happened has spent no key. */
   #consumedOnce(key: string, tales: readonly Tale[]): void {
-    const spent = tales.flatMap(({ receipts: [receipt] }) => (receipt && consumed(receipt) ? [receipt.seq] : []));
+    const freed = this.#rows.flatMap((row) =>
+      row.type === 'correction/1' && row.conclusion === 'confirmed_not_applied' ? [row.action_id] : [],
+    );
+    const spent = tales.flatMap(({ action, receipts: [receipt] }) =>
+      receipt && consumed(receipt) && !freed.includes(action.action_id) ? [receipt.seq] : [],
+    );
     if (spent.length > 1) this.say(`K6 ${key} was consumed ${spent.length} times`);
     const later = tales
       .flatMap(({ intents }) => intents)

@@ -14,6 +14,8 @@ import { Timeline, WallClock } from './timeline.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+/** How often somebody comes round. */
+const LOOKED_AFTER_MS = 10 * MINUTE_MS;
 /** The longest time from the last proposal to the last receipt: a doubt behind a doubt, with waits for lanes. */
 const QUIET_MS = HOUR_MS;
 const START_MS = Date.parse('2026-03-28T22:30:00Z');
@@ -142,6 +144,7 @@ class World {
     this.#befall(weather.outages, () => this.#outage());
     this.#befall(weather.clockJumps, () => this.#jump());
     this.#befall(weather.sleeps, () => machine.freeze(this.dice.pick([MINUTE_MS, 20 * MINUTE_MS]), true));
+    this.#befall(weather.lastsMs / LOOKED_AFTER_MS, () => void this.#lookAfter());
     this.#befall(2, () => void machine.stop());
     machine.boot();
     await timeline.run(weather.lastsMs);
@@ -181,6 +184,26 @@ class World {
     const by = this.dice.pick(['person', 'master'] as const);
     this.note(`${by} sets ${register} to ${value}`);
     this.field.turn(register, value, by);
+  }
+
+  /** Somebody comes round, says truly what became of pulses and calls that nobody could tell the fate of, and closes the breakers. */
+  async #lookAfter(): Promise<void> {
+    const kernel = this.machine.process?.kernel;
+    if (!kernel || kernel.journal.failure) return;
+    const { journal } = kernel;
+    const { unknowns, breakers } = journal.projection;
+    const who = 'duty-engineer';
+    for (const [receipt_id, { action_id, idempotency_key }] of unknowns.rows) {
+      if (!/:(gate|desk):/.test(idempotency_key)) continue;
+      const came = this.field.sent.some((sent) => sent.intent?.action_id === action_id && sent.effects.length > 0);
+      const conclusion = came ? 'confirmed_applied' : 'confirmed_not_applied';
+      const said = { conclusion, who, method: 'local_token', reason: 'looked' } as const;
+      this.note(`${who} says that ${action_id} ${came ? 'came' : 'did not come'}`);
+      journal.append({ type: 'correction/1', receipt_id, action_id, idempotency_key, ...said });
+    }
+    for (const breaker_id of breakers.rows.keys())
+      journal.append({ type: 'breaker/1', state: 'closed', breaker_id, who, reason: null });
+    await journal.durable().catch(() => undefined);
   }
 
   #reboot(): void {
