@@ -20,6 +20,10 @@ const BY_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   policy_invalid: EXIT.usage,
   policy_rollback: EXIT.usage,
   invalid_parameter: EXIT.usage,
+  forbidden: EXIT.refused,
+  approval_expired: EXIT.refused,
+  plan_hash_mismatch: EXIT.refused,
+  too_late: EXIT.refused,
   invalid_cursor: EXIT.usage,
   not_found: EXIT.not_found,
   not_reachable: EXIT.not_reachable,
@@ -66,6 +70,8 @@ export interface Call {
     readonly trust?: string;
     readonly from?: number;
     readonly to?: number;
+    readonly waiting?: boolean;
+    readonly action?: number;
   };
   readonly io: Io;
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { planOf } from '@fibric/gateway/api/fixture';
+import { planOf } from '@fibric/gateway/api/people-fixture';
 import { systemClock } from '@fibric/gateway/system';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Bench, LAUNCHER, ndjson, startBench } from './harness.ts';

@@ -78,8 +78,8 @@ function once<T>(make: () => T): () => T {
 }
 
 function newest(query: RecordQuery): ListQuery {
-  const { limit = Number.MAX_SAFE_INTEGER, operator } = query;
-  return operator === undefined ? { limit } : { limit, operator };
+  const { limit = Number.MAX_SAFE_INTEGER, operator, waiting = false } = query;
+  return { limit, waiting, ...(operator === undefined ? {} : { operator }) };
 }
 
 function* inBatches<T>(read: (after: number) => readonly T[], position: (row: T) => number): Generator<T> {

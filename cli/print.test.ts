@@ -1,4 +1,5 @@
-import { planOf, receiptOf } from '@fibric/gateway/api/fixture';
+import { receiptOf } from '@fibric/gateway/api/fixture';
+import { planOf } from '@fibric/gateway/api/people-fixture';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Bench, startBench } from './harness.ts';
 
@@ -55,6 +56,42 @@ describe('what people read', () => {
     const { out } = await here('plans', 'show', 'pl_3');
     expect(out).toContain('why      zone 412 is occupied');
     expect(out).toContain('hvac.setpoint  zone:412  zone=412 celsius=21.5  applied  rc_3');
+  });
+
+  test('plans show says what an action waits for, on what basis, and who said yes', async () => {
+    const basis = [
+      { of: 'zone:412/motion', value: false, quality: 'good', tolerance: 0 },
+      { of: 'zone:412/temperature', value: 21.4, quality: 'good', tolerance: 0.8 },
+    ] as const;
+    const rules = [{ rule: 'comfort', decision: 'allow', stage: 'grant', reason: 'permits it' }] as const;
+    const hashes = { policy_hash: 'a'.repeat(64), basis_hash: 'b'.repeat(64) };
+    const waiting = { approvers: 2, expires_ms: Date.parse('2026-07-02T12:00:00Z'), ...hashes, rules, basis };
+    const [action = null] = planOf(5).actions;
+    if (action === null) throw new Error('a plan without an action');
+    const open = { outcome: null, receipt_id: null, awaits: true, waiting, approvers: ['anna'] };
+    bench.view.journal.planRows.push(
+      planOf(3),
+      planOf(5, 'comfort', { status: 'proposed', actions: [{ ...action, ...open }] }),
+    );
+    const { out } = await here('plans', 'show', 'pl_5');
+    expect(out).toContain('waits for 2 persons until 2026-07-02 12:00:00Z: anna');
+    expect(out).toContain('allow comfort (grant): permits it');
+    expect(out).toContain('zone:412/temperature = 21.4, good, may move by 0.8');
+    expect((await here('plans', 'ls', '--waiting')).out).toContain('pl_5');
+    expect((await here('plans', 'ls', '--waiting')).out).not.toContain('pl_3');
+  });
+
+  test('plans approve and veto are said in the name of a person, of the plan that was read', async () => {
+    bench.view.journal.planRows.push(planOf(3));
+    expect((await here('plans', 'approve', 'pl_3')).code).toBe(2);
+    expect((await here('plans', 'approve', 'pl_3', '--as', 'anna', '--action', '1')).out).toBe(
+      'act_3 approved by anna, ap_9\n',
+    );
+    expect((await here('plans', 'veto', 'pl_3', '--as', 'bert', '--reason', 'no')).out).toContain('vetoed by bert');
+    expect(bench.view.said).toMatchObject([
+      { decision: 'approve', who: 'anna', action: 1, plan_hash: 'f'.repeat(64) },
+      { decision: 'veto', who: 'bert', action: null, reason: 'no' },
+    ]);
   });
 
   test('operators run prints one line a step', async () => {

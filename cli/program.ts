@@ -63,7 +63,7 @@ function configured(command: Command, io: Io): Command {
 }
 
 /** Options that are a whole number from 1. */
-const WHOLE: ReadonlySet<string> = new Set(['limit', 'from', 'to', 'counter']);
+const WHOLE: ReadonlySet<string> = new Set(['limit', 'from', 'to', 'counter', 'action']);
 
 function addOption(command: Command, name: Verb['options'][number]): void {
   const [flags, help] = OPTIONS[name];

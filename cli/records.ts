@@ -19,6 +19,8 @@ export interface RecordQuery {
   readonly limit?: number | undefined;
   readonly operator?: string | undefined;
   readonly type?: string | undefined;
+  /** Of plans: only those that wait for a person. */
+  readonly waiting?: boolean | undefined;
 }
 
 /** Lists are in the order in which things happened. */
@@ -59,7 +61,8 @@ function onlineRecords(client: Client): Records {
       limit === undefined
         ? client.all<AlertView>('/v1/alerts', { after: 0 })
         : newest<AlertView>(client, '/v1/alerts', {}, limit),
-    plans: ({ limit, operator }) => newest<PlanView>(client, '/v1/plans', { operator }, limit),
+    plans: ({ limit, operator, waiting }) =>
+      newest<PlanView>(client, '/v1/plans', { operator, ...(waiting ? { waiting: 'true' } : {}) }, limit),
     plan: (id) => client.get(`/v1/plans/${encodeURIComponent(id)}`),
     events: ({ limit, type }) =>
       limit === undefined

@@ -1,5 +1,5 @@
 /** Capability and entity → the one device tool that does it: the only indirection between what is wanted and what is wired. */
-import type { Connection, Device, DeviceTool, Site } from './config/site.ts';
+import type { Connection, Device, DeviceTool, Point, Site } from './config/site.ts';
 
 export type Resolution =
   | { readonly kind: 'tool'; readonly tool: DeviceTool; readonly device: Device; readonly connection: Connection }
@@ -14,6 +14,8 @@ export interface Bindings {
   tool(device: string, capability: string): Extract<Resolution, { kind: 'tool' }> | null;
   /** Connection ids of a capability; empty when unbound. */
   bound(capability: string): readonly string[];
+  /** A point of an entity; of several devices that carry it, the first. */
+  point(entityKey: string, name: string): Point | null;
   /** The one side-effecting capability with this name among all devices' tools, for its schema and keys. */
   capability(name: string): DeviceTool['capability'] | null;
 }
@@ -22,14 +24,18 @@ export function createBindings(site: Site): Bindings {
   const byEntity = new Map<string, Extract<Resolution, { kind: 'tool' }>>();
   const byDevice = new Map<string, Extract<Resolution, { kind: 'tool' }>>();
   const capabilities = new Map<string, DeviceTool['capability']>();
+  const points = new Map<string, Point>();
   for (const connection of site.connections.values()) {
     for (const device of connection.devices) {
+      const entity = `${device.entity.kind}:${device.entity.id}`;
+      for (const point of device.points)
+        if (!points.has(`${entity}/${point.name}`)) points.set(`${entity}/${point.name}`, point);
       for (const tool of device.tools) {
         const found = { kind: 'tool', tool, device, connection } as const;
         byDevice.set(`${device.id}\n${tool.capability.name}`, found);
         capabilities.set(tool.capability.name, tool.capability);
         if (!site.bindings.get(tool.capability.name)?.includes(connection.id)) continue;
-        byEntity.set(`${tool.capability.name}\n${device.entity.kind}:${device.entity.id}`, found);
+        byEntity.set(`${tool.capability.name}\n${entity}`, found);
       }
     }
   }
@@ -39,6 +45,7 @@ export function createBindings(site: Site): Bindings {
       return byEntity.get(`${capability}\n${entityKey}`) ?? { kind: 'no_device' };
     },
     tool: (device, capability) => byDevice.get(`${device}\n${capability}`) ?? null,
+    point: (entityKey, name) => points.get(`${entityKey}/${name}`) ?? null,
     bound: (capability) => site.bindings.get(capability) ?? [],
     capability: (name) => capabilities.get(name) ?? null,
   };

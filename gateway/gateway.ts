@@ -251,6 +251,7 @@ async function startKernel(
     bindings,
     journal,
     recentReceipts: (before, limit) => reader.receipts({ limit, ...(before === undefined ? {} : { before }) }),
+    ...{ records: reader, people: site.people },
     points: observer.points,
     driver: (connection) => connections.driver(connection),
     observe: (readings) => observer.readings(readings),

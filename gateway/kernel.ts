@@ -42,6 +42,8 @@ export interface Proposal {
   readonly reasoner: { readonly alias: string; readonly provider: string; readonly model: string | null } | null;
   /** What the run returned: hostile until admitted. */
   readonly plan: unknown;
+  /** Site wall time after which nothing of it may start any more; left out: as long as what was sensed is worth something. */
+  readonly deadline_ms?: number;
   /** The operator's state to be committed with the plan; null leaves it as it was. */
   readonly state: Readonly<Record<string, unknown>> | null;
 }
@@ -67,6 +69,7 @@ export interface FailedRun {
 /** The executor, as the runner and the API see it. */
 export interface Executor {
   /** Never throws for what a plan holds; throws only when the journal cannot be written. */
-  submit(proposal: Proposal): Promise<Disposition>;
+  /** `wait: false`: answers when the plan is durable, and tells no receipts. */
+  submit(proposal: Proposal, wait?: boolean): Promise<Disposition>;
   runFailed(run: FailedRun): Promise<void>;
 }

@@ -81,6 +81,7 @@ export function createView(parts: ViewParts): GatewayView {
       const found = parts.operators.all().find((operator) => operator.site.name === name);
       return found ? operatorView(parts, found) : null;
     },
+    say: (say) => parts.executor.approvals.say(say),
     leases: () => parts.executor.control.leases(),
     releaseLease: (id, who) => parts.executor.control.release(id, who),
     stopAll: (order) => parts.executor.control.stopAll(order),
@@ -170,7 +171,7 @@ function statusOf(parts: ViewParts): ReturnType<GatewayView['status']> {
     events_head: events.head(),
     ready: reasons.length === 0,
     not_ready: reasons,
-    open_actions: parts.executor.busy,
+    open_actions: parts.journal.projection.open.rows.size,
     leases: [...parts.journal.projection.leases.rows.values()].filter(({ ttl_ms }) => ttl_ms !== null).length,
     breakers: parts.journal.projection.breakers.rows.size,
     stop: parts.executor.control.stop,

@@ -75,6 +75,19 @@ export const ERRORS = {
     'Begin the list again without a cursor.',
   ],
   tampered: ['The journal does not verify.', 'Keep the folder as evidence; the message names the first bad row.'],
+  forbidden: [
+    'This person may not do that.',
+    'Ask one whom the site file gives the role, or give it to this person under `people`.',
+  ],
+  approval_expired: ['The time to approve is over; nothing of it was done.', 'Have it proposed anew.'],
+  plan_hash_mismatch: [
+    'The plan is not the one that was seen: an approval holds for one plan only.',
+    'Look at it again with `fibric plans show`, then decide.',
+  ],
+  too_late: [
+    'It was decided, or done, before.',
+    'Take back what it left with `fibric leases release`; `fibric stop-all` holds back what is not sent yet.',
+  ],
   conflict: ['The request contradicts the present state.', 'Read the state again, then decide.'],
   internal: ['A defect of the gateway.', 'Report it with the log lines around it.'],
 } as const satisfies Record<string, readonly [meaning: string, next: string]>;

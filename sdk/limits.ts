@@ -73,6 +73,8 @@ export const LIMITS = {
   reasonChars: 500,
   /** A plan that waits for a person expires by then (published: 72 hours). */
   approvalMs: 72 * 3_600_000,
+  /** So many times the age at which what it rests on is too old for a gate, and an approval comes too late as well. */
+  basisAges: 10,
   /** One file of the site or one policy: many times what a person writes, and how deep one nests. */
   configChars: 1024 * 1024,
   configDepth: 32,
@@ -90,8 +92,8 @@ export const LIMITS = {
   gatherMs: 5,
   /** Rows of a journal segment, whose keys are indexed at once when it is full. */
   segmentRows: 16_384,
-  /** Body of one journal row: the largest plan, the state it returns and the message that woke it. */
-  rowBytes: 640 * 1024,
+  /** Body of one journal row: the largest plan with what its approvals rest on, the state it returns and the message that woke it. */
+  rowBytes: 680 * 1024,
   /** A checkpoint signs the rows of the journal after so many of them, and when one has stood so long unsigned. */
   checkpointRows: 64,
   checkpointMs: 60_000,

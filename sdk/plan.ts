@@ -46,8 +46,8 @@ export type ToolAction = z.infer<typeof toolActionSchema>;
 export type PlannedAction = CapabilityAction | ToolAction;
 export type ExecutionPlan = z.infer<typeof executionPlanSchema>;
 
-export const PROPOSERS = ['model', 'rules', 'person'] as const;
-export type ProposedBy = (typeof PROPOSERS)[number];
+/** A person is named: `person:anna`. */
+export type ProposedBy = 'model' | 'rules' | `person:${string}`;
 
 export const MODES = ['disabled', 'propose_only', 'shadow', 'live_limited', 'live'] as const;
 export type Mode = (typeof MODES)[number];

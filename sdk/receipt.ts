@@ -128,6 +128,16 @@ export interface ReceiptLease {
   readonly state: LeaseState;
 }
 
+/** What persons said to an action before it was done. */
+export interface ReceiptApproval {
+  /** Of the last of them. */
+  readonly id: string;
+  readonly approvers: readonly string[];
+  readonly basis_hash: string;
+  /** Its row in the journal. */
+  readonly at_seq: number;
+}
+
 export interface Receipt {
   readonly object: 'receipt';
   readonly receipt_id: string;
@@ -181,7 +191,9 @@ export interface Receipt {
   readonly reason: string | null;
   /** The plan's own words: why the operator wanted it. */
   readonly reasoning: string | null;
+  /** Who said yes to it, as one text; null when nobody was asked. */
   readonly approver: string | null;
+  readonly approval: ReceiptApproval | null;
   /** Null: what was written stays. */
   readonly lease: ReceiptLease | null;
   /** Receipts this one refers to: the first receipt of a deduplicated key. */

@@ -22,7 +22,7 @@ export async function why(call: Call): Promise<ExitCode> {
 type Fact = readonly [name: string, value: string | null];
 
 /** From the envelope to the decision. */
-function causes(io: Io, { receipt, trigger, plan }: WhyView): readonly Fact[] {
+function causes(io: Io, { receipt, trigger, plan, others }: WhyView): readonly Fact[] {
   const { capability, args, entity_key, device, connector, verdict, policy } = receipt;
   const where = [entity_key && `on ${entity_key}`, device && `→ ${device}`, connector && `via ${connector}`];
   const by = plan.reasoner ? `${plan.reasoner.provider} ${plan.reasoner.model ?? plan.reasoner.alias}` : null;
@@ -40,6 +40,7 @@ function causes(io: Io, { receipt, trigger, plan }: WhyView): readonly Fact[] {
       `${receipt.operator} (${receipt.version}), proposed by ${receipt.proposed_by}${by ? ` (${by})` : ''}, mode ${receipt.mode}${receipt.approver ? `, approved by ${receipt.approver}` : ''}`,
     ],
     ['reason', receipt.reasoning],
+    ['approval', approvals(others)],
     [
       'plan',
       `${plan.plan_id}, action ${plan.action} of ${plan.actions}, ${time(plan.at)}, hash ${short(plan.plan_hash)}`,
@@ -82,7 +83,14 @@ function effects(io: Io, { receipt, intents, others }: WhyView): readonly Fact[]
       ),
     ],
     ['outcome', [state(io, receipt.outcome), receipt.reason_code, receipt.reason].filter(Boolean).join(': ')],
-    ['since', lines(others.map((row) => `row ${row.seq}, ${time(row.at)}: ${row.type}${outcomeOf(row)}`))],
+    [
+      'since',
+      lines(
+        others
+          .filter(({ type }) => type !== 'approval/1')
+          .map((row) => `row ${row.seq}, ${time(row.at)}: ${row.type}${outcomeOf(row)}`),
+      ),
+    ],
     ['refers to', receipt.refers_to.join(' ') || null],
   ];
 }
@@ -107,6 +115,17 @@ function delivery(sync: WhyView['sync']): string {
     case 'refused':
       return `refused it at ${time(sync.at)}: ${sync.code}: ${sync.reason}`;
   }
+}
+
+/** What persons said to it, in the order of the rows. */
+function approvals(others: WhyView['others']): string | null {
+  const said = others.flatMap((row) => (row.type === 'approval/1' ? [row] : []));
+  return lines(
+    said.map(({ seq, at, decision, who, effect, method, reason }) => {
+      const late = effect === 'late' ? ', too late' : '';
+      return `${decision} by ${who}${late}, row ${seq}, ${time(at)}, by ${method}${reason === null ? '' : `: ${reason}`}`;
+    }),
+  );
 }
 
 function reading(io: Io, { point, value: seen, unit, quality, provenance, age_ms }: Evidence): string {

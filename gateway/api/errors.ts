@@ -6,7 +6,13 @@
 import { type ErrorCode, FibricError, messageOf } from '@fibric/sdk';
 import { z } from 'zod';
 
-type ErrorType = 'invalid_request_error' | 'authentication_error' | 'not_found_error' | 'conflict_error' | 'api_error';
+type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'not_found_error'
+  | 'conflict_error'
+  | 'api_error';
 
 /** Codes that are not the gateway's own fault; all others are answered with 500. */
 const STATUS: Partial<Record<ErrorCode, readonly [status: number, type: ErrorType]>> = {
@@ -14,6 +20,10 @@ const STATUS: Partial<Record<ErrorCode, readonly [status: number, type: ErrorTyp
   invalid_cursor: [400, 'invalid_request_error'],
   unauthorized: [401, 'authentication_error'],
   not_found: [404, 'not_found_error'],
+  forbidden: [403, 'permission_error'],
+  approval_expired: [409, 'conflict_error'],
+  plan_hash_mismatch: [409, 'conflict_error'],
+  too_late: [409, 'conflict_error'],
   conflict: [409, 'conflict_error'],
 };
 

@@ -3,6 +3,7 @@ import type { Mode, Receipt } from '@fibric/sdk';
 import { type FakeControl, fakeControl } from './control-fixture.ts';
 import type { ActivePolicy } from '../journal/projection.ts';
 import { MemoryAlerts } from './alert-fixture.ts';
+import { fakePeople } from './people-fixture.ts';
 import type { Story } from '../journal/story.ts';
 import type { JournalReader, ListQuery, PlanView, Verification } from '../journal/types.ts';
 import { MemoryEvents } from './events-fixture.ts';
@@ -17,6 +18,7 @@ import type {
   PointView,
   StatusView,
 } from './view.ts';
+import type { Say } from '../executor/approvals.ts';
 
 const AT = '2026-07-02T08:00:00.000Z';
 const IDENTITY = { tenant_id: 't_local', reseller_id: null, workspace_id: 'ws_test' };
@@ -78,39 +80,12 @@ export function receiptOf(seq: number, changes: Partial<Receipt> = {}): Receipt 
     reason: null,
     reasoning: 'zone 412 is occupied: 17 → 21.5 degC',
     approver: null,
+    approval: null,
     lease: null,
     refers_to: [],
     at: AT,
     clock: { wall: AT, mono_ms: 1_000, boot_id: 'boot', state: 'trusted', uncertainty_ms: 0 },
     ...changes,
-  };
-}
-
-export function planOf(seq: number, operator = 'comfort'): PlanView {
-  return {
-    plan_id: `pl_${seq}`,
-    object: 'execution_plan',
-    seq,
-    operator,
-    run_id: 'run_1',
-    event_id: 'ev_1',
-    correlation_id: 'co_1',
-    proposed_by: 'rules',
-    mode: 'live',
-    status: 'executed',
-    reasoning: 'zone 412 is occupied',
-    actions: [
-      {
-        action_id: `act_${seq}`,
-        capability: 'hvac.setpoint',
-        args: { zone: '412', celsius: 21.5 },
-        entity_key: 'zone:412',
-        idempotency_key: null,
-        outcome: 'applied',
-        receipt_id: `rc_${seq}`,
-      },
-    ],
-    at: AT,
   };
 }
 
@@ -165,7 +140,8 @@ export class MemoryJournal implements JournalReader {
   }
 
   plans(query: ListQuery): readonly PlanView[] {
-    return newest(this.planRows, query);
+    const waiting = this.planRows.filter(({ status }) => !query.waiting || status === 'proposed');
+    return newest(waiting, query);
   }
 
   plan(planId: string): PlanView | null {
@@ -193,6 +169,8 @@ export interface FakeGateway extends GatewayView {
   notReady: readonly string[];
   /** Who changed what. */
   readonly modeChanges: string[];
+  /** What was said of plans. */
+  readonly said: Say[];
   readonly control: FakeControl;
 }
 
@@ -202,6 +180,7 @@ export function fakeGateway(): FakeGateway {
   const events = new MemoryEvents();
   let mode: Mode = 'live';
   const control = fakeControl();
+  const people = fakePeople(journal);
   const view: FakeGateway = {
     journal,
     events,
@@ -239,6 +218,8 @@ export function fakeGateway(): FakeGateway {
       view.modeChanges.push([who, name, wanted, ...(reason === null ? [] : [reason])].join(' '));
       return { ...OPERATOR, mode };
     },
+    said: people.said,
+    say: people.say,
     control,
     ...control,
     acknowledge: async (who) => {

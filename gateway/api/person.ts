@@ -2,12 +2,7 @@
 import { LIMITS } from '@fibric/sdk';
 import { z } from 'zod';
 
-export const who = z
-  .string({ error: 'expected the name of a person' })
-  .trim()
-  .min(1)
-  .max(LIMITS.nameChars)
-  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._@+'-]*$/u, 'expected the name of a person');
+export { personName as who } from '../config/words.ts';
 
 /** Why, for the record. */
 export const reason = z.string().trim().min(1).max(LIMITS.reasonChars);

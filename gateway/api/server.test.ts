@@ -7,7 +7,8 @@ import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../system.ts';
 import { ensureToken } from './auth.ts';
-import { type FakeGateway, fakeGateway, planOf } from './fixture.ts';
+import { type FakeGateway, fakeGateway } from './fixture.ts';
+import { planOf } from './people-fixture.ts';
 import { buildApi, startApi } from './server.ts';
 
 const TOKEN = 'a'.repeat(64);
@@ -243,10 +244,23 @@ test('a type that is rare in a long log takes several pages to find, and none of
   }
 });
 
-test('A1 the routes are these: all that is posted is a read, a probe, a run, a mode, a release, a stop, an acknowledgement, a verification, a checkpoint, an erasure, a question, a policy read again, or what a person says of an action or a breaker', () => {
+test('A1 the routes are these: all that is posted is a read, a probe, a run, a mode, a yes or no, a release, a stop, an acknowledgement, a verification, a checkpoint, an erasure, a question, a policy read again, or what a person says of an action or a breaker', () => {
   const routes = app.printRoutes({ commonPrefix: false, includeHooks: false });
   const posted = new Set([...routes.matchAll(/([a-z]+) \(POST\)/g)].map((match) => match[1]));
-  const control = ['acknowledge', 'clear', 'close', 'correct', 'evaluate', 'mode', 'release', 'reload', 'run', 'stop'];
+  const control = [
+    'acknowledge',
+    'approve',
+    'veto',
+    'clear',
+    'close',
+    'correct',
+    'evaluate',
+    'mode',
+    'release',
+    'reload',
+    'run',
+    'stop',
+  ];
   expect(posted).toEqual(new Set([...control, 'read', 'test', 'verify', 'checkpoint', 'erase']));
   expect(routes).not.toMatch(/PUT|PATCH|DELETE/);
 });

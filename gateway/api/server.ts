@@ -15,6 +15,7 @@ import { controlRoutes } from './routes/control.ts';
 import { eventRoutes } from './routes/events.ts';
 import { operatorRoutes } from './routes/operators.ts';
 import { policyRoutes } from './routes/policy.ts';
+import { peopleRoutes } from './routes/people.ts';
 import { recordRoutes } from './routes/records.ts';
 import { siteRoutes } from './routes/site.ts';
 import type { GatewayView } from './view.ts';
@@ -62,6 +63,7 @@ export function buildApi(options: ApiOptions): FastifyInstance {
   breakerRoutes(app, options.view);
   controlRoutes(app, options.view);
   policyRoutes(app, options.view);
+  peopleRoutes(app, options.view);
   recordRoutes(app, options.view);
   eventRoutes(app, options.view, options.clock);
   return app;

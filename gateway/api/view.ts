@@ -1,7 +1,7 @@
 /**
  * What the local API asks of the gateway. `main.ts` implements it; the routes know nothing else.
  *
- * A1 Nothing here reaches a device's outputs: a run and a release end in proposals, and those go through the executor.
+ * A1 Nothing here reaches a device's outputs: a run and a release end in proposals, a yes lets one go on, and all go through the executor.
  */
 import type {
   ConnectionStatus,
@@ -20,6 +20,7 @@ import type {
 } from '@fibric/sdk';
 import type { BreakerView } from '../executor/breaker.ts';
 import type { Correction } from '../executor/correct.ts';
+import type { Said, Say } from '../executor/approvals.ts';
 import type { ReleaseReport, StopOrder } from '../executor/control.ts';
 import type { Evaluation, Wish } from '../executor/evaluate.ts';
 import type { LeaseView } from '../executor/lease-view.ts';
@@ -205,6 +206,8 @@ export interface GatewayView {
   runOnce(name: string, who: string): Promise<RunReport | null>;
   /** Changes a mode and records who did it and why; null when there is no operator of that name. Up only for a person with a reason. */
   setMode(name: string, mode: Mode, order: ModeOrder): Promise<OperatorView | null>;
+  /** Null: there is no such plan or action. Throws `forbidden`, `plan_hash_mismatch`, `approval_expired`, `too_late`, `conflict`. */
+  say(say: Say): Promise<Said | null>;
   /** Leases, and values set by hand that are left alone. */
   leases(): readonly LeaseView[];
   /** Null: there is none of that id. Throws `conflict` while a stop forbids it. */

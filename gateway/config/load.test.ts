@@ -144,6 +144,15 @@ describe('a site that is in order', () => {
     ]);
   });
 
+  it('knows its people and their roles, and that a file may list none', () => {
+    expect(siteFrom().people).toBeNull();
+    const { people } = siteFrom({ 'site.yaml': `${SITE}people: { anna: { roles: [approver] }, bert: {} }\n` });
+    expect([...(people ?? [])]).toEqual([
+      ['anna', { roles: ['approver'] }],
+      ['bert', { roles: [] }],
+    ]);
+  });
+
   it('several policy files of one operator are one policy', () => {
     const files = site('policy: policy.yaml', 'policy: [policy.yaml, more.yaml]');
     const loaded = siteFrom({ ...files, 'more.yaml': 'version: 1\nallow: [lighting.scene]\n' });

@@ -116,7 +116,7 @@ const SIMULATED_TENANT = 't_simulated';
 function build(file: SiteFile, parts: Parts): Site {
   const { source, options } = parts;
   const base = dirname(source.file);
-  const { site, gateway, simulation, broker, upstream, heartbeat } = file;
+  const { site, gateway, simulation, broker, upstream, heartbeat, people } = file;
   const connections = buildConnections(file, parts);
   const devices = connections.flatMap((connection) => connection.devices);
   const data = options.data === undefined ? resolve(base, gateway.data) : resolve(options.data);
@@ -153,6 +153,7 @@ function build(file: SiteFile, parts: Parts): Site {
       upstream === undefined
         ? null
         : { url: upstream.to, secret: upstream.auth?.secret ?? null, events: upstream.events },
+    people: people === undefined ? null : frozenMap(Object.entries(people)),
     heartbeat:
       heartbeat === undefined
         ? null

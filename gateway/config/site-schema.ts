@@ -16,11 +16,13 @@ import {
   identifier,
   instant,
   operatorName,
+  personName,
   pointName,
   profileName,
   slot,
   timezone,
 } from './words.ts';
+import { ROLES } from './site.ts';
 
 const site = z.strictObject({
   tenant: identifier.optional(),
@@ -94,6 +96,7 @@ const FIXED = {
   upstream: upstream.optional(),
   heartbeat: heartbeat.optional(),
   alerts: alertsSchema.optional(),
+  people: z.record(personName, z.strictObject({ roles: z.array(z.enum(ROLES)).default([]) })).optional(),
 };
 
 /** A connection or device as written: our keys, and those of its driver. */

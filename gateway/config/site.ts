@@ -136,6 +136,10 @@ export interface Broker {
   readonly auth: { readonly user: string; readonly pass: string } | null;
 }
 
+/** `approver`: may approve and veto. */
+export const ROLES = ['approver'] as const;
+export type Role = (typeof ROLES)[number];
+
 /** A register that goes on changing while the gateway is well; the device goes back by itself when it does not. */
 export interface Heartbeat {
   readonly device: string;
@@ -178,4 +182,6 @@ export interface Site {
   readonly heartbeat: Heartbeat | null;
   /** Never empty: without any in the site file, a file in the data folder. */
   readonly alerts: readonly AlertChannel[];
+  /** People by name with their roles; null when the file lists none. */
+  readonly people: ReadonlyMap<string, { readonly roles: readonly Role[] }> | null;
 }

@@ -1,5 +1,5 @@
 /** The small words that site files and profiles are written in. */
-import { EVENT_TYPE_PATTERN, parseEntityKey } from '@fibric/sdk';
+import { EVENT_TYPE_PATTERN, LIMITS, parseEntityKey } from '@fibric/sdk';
 import { z } from 'zod';
 import { parseTime } from '../system.ts';
 
@@ -14,6 +14,13 @@ export const pointName = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,63}$/, 'expected a lower-case name, such as supply_temperature');
 export const operatorName = z.string().regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'expected a name such as ship-risk');
+/** As a person is called; what stands in a row for anybody else has a colon or is not asked for. */
+export const personName = z
+  .string({ error: 'expected the name of a person' })
+  .trim()
+  .min(1)
+  .max(LIMITS.nameChars)
+  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._@+'-]*$/u, 'expected the name of a person');
 export const slot = z
   .string()
   .regex(

@@ -30,7 +30,7 @@ export type Admitted =
 
 export type ShapedPlan =
   | { readonly kind: 'plan'; readonly plan: ExecutionPlan }
-  | { readonly kind: 'rejected'; readonly reason_code: string; readonly reason: string };
+  | { readonly kind: 'rejected'; readonly why: { readonly reason_code: string; readonly reason: string } };
 
 /** How long after its plan an action may still start, in the site's time: what was sensed is worth no more by then. */
 const ACTION_DEADLINE_MS = 15 * 60_000;
@@ -62,7 +62,10 @@ function hostile(value: unknown, path: string, depth: number): readonly [string,
 
 /** The plan's shape: size, depth, numbers, text, schema, tenancy. */
 export function shapePlan(raw: unknown, proposal: Proposal, identity: Identity): ShapedPlan {
-  const reject = (reason_code: string, reason: string): ShapedPlan => ({ kind: 'rejected', reason_code, reason });
+  const reject = (reason_code: string, reason: string): ShapedPlan => ({
+    kind: 'rejected',
+    why: { reason_code, reason },
+  });
   const bad = hostile(raw, 'plan', 0);
   if (bad) return reject(...bad);
   const bytes = Buffer.byteLength(JSON.stringify(raw) ?? '');
@@ -224,7 +227,10 @@ export function admitAction(
   if (minted.kind === 'refused') return refused({ stage: 'key', ...minted, entity_key });
   const { occurrence, revision, idempotency_key } = minted;
   const after = planned.after ?? Array.from({ length: place.ordinal }, (_, i) => i);
-  const deadline_ms = context.time.now_ms + ACTION_DEADLINE_MS;
+  const deadline_ms = Math.min(
+    context.time.now_ms + ACTION_DEADLINE_MS,
+    proposal.deadline_ms ?? Number.MAX_SAFE_INTEGER,
+  );
   const wired = { connector: connection.id, tool: tool.name, device: tool.device, effect_class: tool.effect };
   const keyed = { intent_key, occurrence, revision, idempotency_key, fingerprint };
   return {

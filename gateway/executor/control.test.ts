@@ -183,7 +183,7 @@ describe('a lease', () => {
     await k.propose([setpoint('412', 21.5)]);
     const other = { operator: { name: 'floor', uid: 'floor', version: 'local' } };
     expect(outcomes(await k.propose([setpoint('412', 20)], other))).toEqual(['blocked:leased']);
-    const person = { ...other, proposed_by: 'person' } as const;
+    const person = { ...other, proposed_by: 'person:anna' } as const;
     expect(outcomes(await k.propose([setpoint('412', 20)], person))).toEqual(['applied:verified']);
     await k.clock.advance(46 * MINUTE);
     expect(at(k)).toBe(17);
@@ -320,7 +320,7 @@ describe('a release', () => {
     const report = await k.clock.until(k.executor.control.release(id, 'duty-engineer'));
     expect(report).toMatchObject({
       result: 'released',
-      receipt: { proposed_by: 'person', reasoning: expect.stringContaining('duty-engineer') },
+      receipt: { proposed_by: 'person:duty-engineer', reasoning: expect.stringContaining('duty-engineer') },
     });
     expect(at(k)).toBe(17);
     expect(await k.executor.control.release(id, 'duty-engineer')).toBeNull();

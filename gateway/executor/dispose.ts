@@ -13,6 +13,7 @@ import type { IntentEntry, Row } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import { act } from './act.ts';
 import { broken } from './breaker.ts';
+import { approvalEnding } from './basis.ts';
 import { type Before, isThere, readBefore, wasMoved } from './before.ts';
 import { conclude, type ConcludeDeps } from './conclude.ts';
 import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
@@ -149,9 +150,10 @@ async function evaluateKnown(deps: DisposeDeps, job: Job): Promise<Ending | null
   }
   const stop = stopped(projection);
   if (stop) return stopEnding(stop);
-  const off = heldOff(job.origin, projection, false);
+  const off = heldOff(job.origin, projection, job.waiting !== null);
   if (off) return refuse('blocked', 'box', off.reason_code, off.reason);
-  return broken(projection, job) ?? heldBack(deps, job, nowMs) ?? leaseRefusal(projection, deps.elapsed, job);
+  const held = broken(projection, job) ?? approvalEnding(deps.facts, job) ?? heldBack(deps, job, nowMs);
+  return held ?? leaseRefusal(projection, deps.elapsed, job);
 }
 
 /**
@@ -175,7 +177,9 @@ async function evaluate(
   const verdict = judge(deps.facts, job.policy, facts, 'head');
   const { stage, reason_code, reason } = verdict;
   const { baseline } = before;
-  if (verdict.decision === 'BLOCK')
+  // In shadow nobody is asked; that somebody would have been is all that is missing.
+  const asks = job.origin.mode === 'shadow' && reason_code === 'approval_missing';
+  if (verdict.decision === 'BLOCK' && !asks)
     return { ending: { outcome: 'blocked', stage, reason_code, reason, verdict, baseline } };
   if (before.fault) {
     const verdictThen = before.fault.outcome === 'blocked' ? null : verdict;
@@ -200,7 +204,7 @@ async function evaluate(
       outcome: 'shadow',
       stage,
       reason_code: 'shadow',
-      reason: `would have been sent: ${reason}`,
+      reason: asks ? `would have waited for a person: ${reason}` : `would have been sent: ${reason}`,
     } as const;
     return { ending: { ...would, verdict, baseline } };
   }

@@ -94,7 +94,7 @@ export async function evaluate(deps: EvaluateDeps, wish: Wish): Promise<Evaluati
   const { action, resolution } = admitted;
   const origin = originOf(proposal);
   const terms = executionTerms(policy, actionFacts(origin.operator, action));
-  const job: Job = { origin, reasoning: null, action, resolution, policy, terms, admittedBefore: 0 };
+  const job: Job = { origin, reasoning: null, action, resolution, policy, terms, waiting: null, admittedBefore: 0 };
   const before = await readBefore(deps, job);
   const atAdmission = gatherFacts(deps.facts, job, null);
   const early = judge(deps.facts, job.policy, atAdmission, 'admission');

@@ -7,7 +7,6 @@ import {
   type Clock,
   type Driver,
   type Identity,
-  LIMITS,
   type Log,
   messageOf,
   type Outcome,
@@ -19,9 +18,12 @@ import type { Bindings } from '../bindings.ts';
 import { type Action, actionId, idAt, type Origin, receiptOf, type RefusedAction } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { OpenAction } from '../journal/projection.ts';
+import type { JournalReader } from '../journal/types.ts';
 import type { Disposition, Executor, FailedRun, Points, Proposal } from '../kernel.ts';
 import type { LocalTime } from '../local-time.ts';
 import { shapePlan } from './admit.ts';
+import { type People, receiptApproval } from './approval.ts';
+import { type Approvals, createApprovals } from './approvals.ts';
 import { modeUnderHolds } from './holds.ts';
 import { tripAfter } from './breaker.ts';
 import { dispose, type DisposeDeps, type Disposed, resume } from './dispose.ts';
@@ -39,8 +41,9 @@ import type { Announce } from './override.ts';
 import { planEntry, prepare, type Prepared } from './prepare.ts';
 import { RunBudgets } from './run-budgets.ts';
 import type { RulesNow } from './rules-now.ts';
-import { tellEnd, tellRejected, tellTruncated } from './tell.ts';
+import { tellEnd, tellTruncated } from './tell.ts';
 import type { Telling } from '../alerts/outbox.ts';
+import { RunRows } from './run-rows.ts';
 import { createSent, recallSent, type RecentReceipts } from './sent.ts';
 
 export interface ExecutorDeps {
@@ -52,6 +55,9 @@ export interface ExecutorDeps {
   readonly journal: Journal;
   /** From the newest on; read once, at start. */
   readonly recentReceipts: RecentReceipts;
+  /** Plans and receipts that are on disk. */
+  readonly records: Pick<JournalReader, 'plan' | 'receipt'>;
+  readonly people: People;
   readonly points: Points;
   readonly driver: (connection: string) => Driver;
   /** Told of every good read-back. */
@@ -82,11 +88,12 @@ const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'unknown', 'superseded
 
 /** How an action ended, as far as those that follow it need to know; null when the gateway stopped first. */
 type End = Pick<Receipt, 'action_id' | 'outcome'> | null;
-const SPACE_ROW_EVERY_MS = 60_000;
 
 export interface RunningExecutor extends Executor {
   /** Leases, hands on devices, the software stop. */
   readonly control: Control;
+  /** Where actions wait for persons. */
+  readonly approvals: Approvals;
   /** Other policies decide from now on: what waits is decided by them, and what stands under leases is looked at again. */
   rulesChanged(): void;
   /** What would be decided on an action now; nothing is done. */
@@ -103,17 +110,18 @@ class SiteExecutor implements RunningExecutor {
   readonly #deps: ExecutorDeps;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
-  /** When a rejection for want of space was journaled last, by operator. */
-  readonly #spaceTold = new Map<string, number>();
+  readonly #rows: RunRows;
   readonly #budgets = new RunBudgets();
   readonly #facts: FactSources;
   readonly #keys: KeyMemory;
   readonly #site: SiteFacts;
   readonly #dispose: DisposeDeps;
   readonly control: Control;
+  readonly approvals: Approvals;
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
+    this.#rows = new RunRows(deps);
     const { journal } = deps;
     const elapsed = createElapsed(deps.clock, deps.bootId, journal.resumedMs);
     this.#facts = { ...deps, projection: journal.projection, sent: createSent(deps.clock), elapsed };
@@ -139,6 +147,7 @@ class SiteExecutor implements RunningExecutor {
       stopping: this.#stopping.signal,
       end: (job, ending) => this.#end(job.origin, job.reasoning, job.action, ending),
     };
+    this.approvals = createApprovals({ ...deps, end: this.#dispose.end });
     this.control = createControl({ ...this.#dispose, bindings: deps.bindings });
   }
 
@@ -146,13 +155,13 @@ class SiteExecutor implements RunningExecutor {
     return this.#running.size;
   }
 
-  async submit(proposed: Proposal): Promise<Disposition> {
+  async submit(proposed: Proposal, wait = true): Promise<Disposition> {
     const { identity, journal, lowSpace } = this.#deps;
     const full = lowSpace();
-    if (full !== null) return this.#rejectForSpace(proposed, full);
+    if (full !== null) return this.#rows.rejectedForSpace(proposed, full);
     const proposal = { ...proposed, mode: modeUnderHolds(proposed.mode, journal.projection) };
     const shaped = shapePlan(proposal.plan, proposal, identity);
-    if (shaped.kind === 'rejected') return this.#reject(proposal, shaped);
+    if (shaped.kind === 'rejected') return this.#rows.rejected(proposal, shaped.why);
     const { plan } = shaped;
     const plan_id = idAt('pl', journal.nextSeq);
     const origin = originOf(proposal);
@@ -162,44 +171,15 @@ class SiteExecutor implements RunningExecutor {
     const prepared = prepare(sources, { plan, plan_id, proposal, origin, reasoning, policy });
     journal.append(planEntry({ plan, plan_id, proposal, origin, reasoning, policy }, prepared));
     tellTruncated(this.#deps, origin.operator, prepared);
-    if (proposal.mode === 'propose_only') {
-      const parked = prepared.flatMap((p) => (p.kind === 'job' ? [p.job] : []));
-      for (const job of parked) this.#park(job, LIMITS.approvalMs);
-      // In the plan's own commit: a refused action that is on disk has its receipt there too.
-      const ends = prepared.flatMap((p) =>
-        p.kind === 'refused' ? [this.#end(origin, reasoning, p.action, p.ending)] : [],
-      );
-      await journal.durable();
-      const receipts = await Promise.all(ends);
-      return { plan_id, rejected: null, receipts, awaiting: parked.map((job) => job.action.action_id) };
-    }
-    // A plan with actions becomes durable with its first intent or receipt; an empty one only matters for the state it returns.
-    if (prepared.length === 0 && proposal.state) await journal.durable();
-    const receipts = await this.#track(this.#runAll(prepared, origin, reasoning));
+    const { soon, held } = this.#start(prepared, origin, reasoning);
+    // A plan with actions becomes durable with its first intent or receipt; one that waits has neither, and an empty one only its state.
+    if (held.length > 0 || !wait || (prepared.length === 0 && proposal.state)) await journal.durable();
+    const ends = this.#track(Promise.all(soon));
+    if (!wait) this.#quietly(ends);
+    const receipts = wait ? await ends : [];
     // Of a plan that the stop overtook nothing may be on disk yet, and its state neither.
     if (receipts.includes(null)) await journal.durable();
-    return { plan_id, rejected: null, receipts: receipts.filter((r) => r !== null), awaiting: [] };
-  }
-
-  async #reject(
-    proposal: Proposal,
-    why: { readonly reason_code: string; readonly reason: string },
-  ): Promise<Disposition> {
-    const { reason_code, reason } = why;
-    tellRejected(this.#deps, proposal.operator.name, why);
-    await this.#runEntry('rejected', { ...proposal, operator: proposal.operator.name, reason_code, reason });
-    return { plan_id: null, rejected: { reason_code, reason }, receipts: [], awaiting: [] };
-  }
-
-  /** One row a minute and operator: what is left of the disk is not for telling that it is full. */
-  async #rejectForSpace(proposal: Proposal, reason: string): Promise<Disposition> {
-    const why = { reason_code: 'journal_low_space', reason };
-    const { uid } = proposal.operator;
-    const now = this.#deps.ioClock.monoMs();
-    const quiet = now - (this.#spaceTold.get(uid) ?? Number.NEGATIVE_INFINITY) < SPACE_ROW_EVERY_MS;
-    if (quiet) return { plan_id: null, rejected: why, receipts: [], awaiting: [] };
-    this.#spaceTold.set(uid, now);
-    return this.#reject(proposal, why);
+    return { plan_id, rejected: null, receipts: receipts.filter((r) => r !== null), awaiting: held };
   }
 
   evaluate(wish: Wish): Promise<Evaluation> {
@@ -212,7 +192,7 @@ class SiteExecutor implements RunningExecutor {
   }
 
   async runFailed(run: FailedRun): Promise<void> {
-    await this.#runEntry('failed', run);
+    await this.#rows.failed(run);
   }
 
   recover(): void {
@@ -225,15 +205,14 @@ class SiteExecutor implements RunningExecutor {
       const job = this.#jobOf(entry);
       const { plan_id } = entry.action;
       if (!job || entry.action.releases !== undefined) this.#background(this.#abandon(entry));
-      else if (entry.status === 'awaiting')
-        this.#park(job, Math.max(0, entry.since_ms + LIMITS.approvalMs - this.#deps.clock.wallMs()));
       else queued.set(plan_id, [...(queued.get(plan_id) ?? []), { kind: 'job', job }]);
     }
     for (const [plan_id, jobs] of queued) {
       const [first] = jobs;
       if (first?.kind !== 'job') continue;
       const { origin, reasoning } = first.job;
-      this.#background(this.#runAll(jobs, origin, reasoning, (ordinal) => this.#endBefore(plan_id, ordinal, doubts)));
+      const { soon } = this.#start(jobs, origin, reasoning, (ordinal) => this.#endBefore(plan_id, ordinal, doubts));
+      this.#background(Promise.all(soon));
     }
     this.control.start();
   }
@@ -256,23 +235,41 @@ class SiteExecutor implements RunningExecutor {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.approvals.close();
     await Promise.allSettled([this.control.close(), ...this.#running]);
   }
 
-  /** One receipt per action, in whatever order the lanes allow; an action waits for those it follows. */
-  #runAll(
+  /**
+   * One receipt per action, in whatever order the lanes allow; an action waits for those it follows. `held` are those that wait for a
+   * person, or for one that does: nobody need wait for `soon` without them.
+   */
+  #start(
     prepared: readonly Prepared[],
     origin: Origin,
     reasoning: string | null,
     endBefore: (ordinal: number) => Promise<End> | null = () => null,
-  ): Promise<readonly Disposed[]> {
+  ): { readonly soon: readonly Promise<Disposed>[]; readonly held: readonly string[] } {
     const ends = new Map<number, Promise<Disposed>>();
     const endOf = (ordinal: number) => ends.get(ordinal) ?? endBefore(ordinal);
+    const held = new Map<number, string>();
     for (const p of prepared) {
-      const end = p.kind === 'refused' ? this.#end(origin, reasoning, p.action, p.ending) : this.#inOrder(p.job, endOf);
-      ends.set(p.kind === 'refused' ? p.action.ordinal : p.job.action.ordinal, end);
+      if (p.kind === 'refused') {
+        ends.set(p.action.ordinal, this.#end(origin, reasoning, p.action, p.ending));
+        continue;
+      }
+      const { action_id, ordinal, after } = p.job.action;
+      const asks = this.#deps.journal.projection.open.rows.get(action_id)?.status === 'awaiting';
+      if (asks || after.some((earlier) => held.has(earlier))) held.set(ordinal, action_id);
+      ends.set(ordinal, asks ? this.#whenApproved(p.job, endOf) : this.#inOrder(p.job, endOf));
     }
-    return Promise.all(ends.values());
+    for (const ordinal of held.keys()) this.#quietly(ends.get(ordinal) ?? Promise.resolve(null));
+    const soon = [...ends].flatMap(([ordinal, end]) => (held.has(ordinal) ? [] : [end]));
+    return { soon, held: [...held.values()] };
+  }
+
+  async #whenApproved(job: Job, endOf: (ordinal: number) => Promise<End> | null): Promise<Disposed> {
+    const said = await this.approvals.wait(job);
+    return said === 'approved' ? this.#inOrder(job, endOf) : said;
   }
 
   /** Starts after the actions it follows have ended; not at all when one of them failed (G-SF-5). */
@@ -291,7 +288,7 @@ class SiteExecutor implements RunningExecutor {
         reason,
       });
     }
-    return dispose(this.#dispose, job);
+    return this.#track(dispose(this.#dispose, job));
   }
 
   async #end(
@@ -302,7 +299,8 @@ class SiteExecutor implements RunningExecutor {
   ): Promise<Receipt> {
     const { journal, onReceipt } = this.#deps;
     const { lease_id, said } = leaseEffect(journal.projection, action, ending);
-    const entry = receiptEntry(this.#site, origin, reasoning, action, { ...ending, ...said });
+    const approval = receiptApproval(journal.projection, action.action_id);
+    const entry = receiptEntry(this.#site, origin, reasoning, action, { ...ending, ...said, approval });
     const { row, hash } = journal.append(entry);
     tellEnd(this.#deps, row);
     tripAfter(this.#dispose, origin, action, row);
@@ -311,40 +309,6 @@ class SiteExecutor implements RunningExecutor {
     const receipt = receiptOf(row, hash);
     onReceipt(receipt);
     return receipt;
-  }
-
-  async #runEntry(outcome: 'failed' | 'rejected', run: FailedRun): Promise<void> {
-    const { journal, log } = this.#deps;
-    const { operator, run_id, event, reason_code, reason } = run;
-    log.warn({ operator, run_id, reason_code }, `run ${outcome}: ${reason}`);
-    const { event_id, correlation_id } = event;
-    journal.append({
-      type: 'run/1',
-      outcome,
-      operator,
-      run_id,
-      event_id,
-      correlation_id,
-      reason_code,
-      reason: reason.slice(0, 2_000),
-    });
-    await journal.durable();
-  }
-
-  /** A proposal that nobody answered ends as expired; nothing in it ever runs. */
-  #park(job: Job, waitMs: number): void {
-    this.#deps.clock.after(waitMs, () => {
-      if (this.#stopping.signal.aborted || !this.#deps.journal.projection.open.rows.has(job.action.action_id)) return;
-      const reason = 'nobody approved it in time';
-      this.#background(
-        this.#end(job.origin, job.reasoning, job.action, {
-          outcome: 'expired',
-          stage: 'approval',
-          reason_code: 'approval_expired',
-          reason,
-        }),
-      );
-    });
   }
 
   /** An open action whose device or tool is gone from the site can neither be settled nor sent; a release is proposed anew. */
@@ -360,15 +324,20 @@ class SiteExecutor implements RunningExecutor {
   }
 
   #jobOf(open: OpenAction): Job | null {
-    const { action, origin, reasoning } = open;
+    const { action, origin, reasoning, waiting } = open;
     const resolution = this.#deps.bindings.tool(action.device, action.capability);
     const policy = this.#deps.policies.of(origin.operator_uid);
     const terms = executionTerms(policy, actionFacts(origin.operator, action));
-    return resolution && { origin, reasoning, action, resolution, policy, terms, admittedBefore: 0 };
+    return resolution && { origin, reasoning, action, resolution, policy, terms, waiting, admittedBefore: 0 };
   }
 
   #background(work: Promise<unknown>): void {
-    this.#track(work).catch((error: unknown) => this.#deps.log.error({}, `executor: ${messageOf(error)}`));
+    this.#quietly(this.#track(work));
+  }
+
+  /** Nobody waits for it: what goes wrong is told to the log. */
+  #quietly(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#deps.log.error({}, `executor: ${messageOf(error)}`));
   }
 
   #track<T>(work: Promise<T>): Promise<T> {

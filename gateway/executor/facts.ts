@@ -24,6 +24,7 @@ import type { Lease } from '../journal/leases.ts';
 import type { Change, Projection } from '../journal/projection.ts';
 import type { Points } from '../kernel.ts';
 import type { LocalTime } from '../local-time.ts';
+import { approvalFact, type People } from './approval.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Job } from './job.ts';
 import type { KeyTime } from './keys.ts';
@@ -46,6 +47,7 @@ export interface FactSources {
   readonly heartbeat: string | null;
   /** Whether people can be told. */
   readonly telling: Telling;
+  readonly people: People;
 }
 
 /** Since a change, by the monotonic clock within one boot; across boots only the wall clock is left, never below zero. */
@@ -152,7 +154,7 @@ interface Past {
 /** Everything that is known of the action now. */
 export function gatherFacts(
   sources: FactSources,
-  job: Omit<Job, 'terms'>,
+  job: Omit<Job, 'terms' | 'waiting'>,
   current: PointFact | null,
   { sentMs, told }: Past = { sentMs: null, told: false },
 ): Facts {
@@ -173,20 +175,20 @@ export function gatherFacts(
     override: overrideOf(sources, job),
     holders: holdersOf(sources, job),
     lease: leaseOf(sources, job),
-    approval: null,
+    approval: approvalFact(sources, action.action_id),
     alerts: { accepted: told, unreachable_ms: sources.telling.unreachableMs() },
     point: (ref) => pointFact(sources, ref),
   };
 }
 
 /** What the interlocks of a job say now. */
-export function interlocksOf(sources: FactSources, job: Omit<Job, 'terms'>): InterlockWatch {
+export function interlocksOf(sources: FactSources, job: Omit<Job, 'terms' | 'waiting'>): InterlockWatch {
   const about = actionFacts(job.origin.operator, job.action);
   return watchInterlocks(job.policy, about, () => gatherFacts(sources, job, null));
 }
 
 /** Why equipment that was just started or stopped must stay so yet; null when it need not. */
-export function onOffOf(sources: FactSources, job: Omit<Job, 'terms'>): string | null {
+export function onOffOf(sources: FactSources, job: Omit<Job, 'terms' | 'waiting'>): string | null {
   const about = actionFacts(job.origin.operator, job.action);
   return minOnOff(job.policy, about, () => gatherFacts(sources, job, null));
 }

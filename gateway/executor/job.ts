@@ -7,12 +7,14 @@ import type {
   Provenance,
   Readback,
   Receipt,
+  ReceiptApproval,
   ReceiptLease,
   Timeline,
 } from '@fibric/sdk';
 import type { ExecutionTerms, Policy, Verdict } from '@fibric/policy';
 import type { Resolution } from '../bindings.ts';
 import type { Action, Origin, ReceiptEntry, RefusedAction } from '../journal/entries.ts';
+import type { Waiting } from '../journal/approvals.ts';
 import type { Identity } from '@fibric/sdk';
 import type { Proposal } from '../kernel.ts';
 
@@ -24,6 +26,8 @@ export interface Job {
   readonly policy: Policy | null;
   /** What the matching rules ask of the executor beside their verdict. */
   readonly terms: ExecutionTerms;
+  /** What it waits for, or waited for: persons. Null: nobody has to be asked. */
+  readonly waiting: Waiting | null;
   /** Admitted actions of the same capability before this one in its run. */
   readonly admittedBefore: number;
 }
@@ -53,6 +57,8 @@ export interface Ending {
   readonly timeline?: Timeline;
   readonly refers_to?: readonly string[];
   readonly lease?: ReceiptLease | null;
+  /** What persons had said to it. */
+  readonly approval?: ReceiptApproval | null;
 }
 
 export interface SiteFacts {
@@ -154,7 +160,8 @@ export function receiptEntry(
     reason_code: ending.reason_code,
     reason: ending.reason,
     reasoning,
-    approver: null,
+    approver: ending.approval?.approvers.join(', ') ?? null,
+    approval: ending.approval ?? null,
     lease: ending.lease ?? null,
     refers_to: ending.refers_to ?? [],
   };

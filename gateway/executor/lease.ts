@@ -163,7 +163,7 @@ export function leaseRefusal(projection: Projection, elapsed: Elapsed, job: Job)
     const reason = `the lease ${lease_id} has ended; the device is taken back to where it was first`;
     return { outcome: 'blocked', stage: 'lease', reason_code: 'release_pending', reason };
   }
-  if (origin.operator_uid === job.origin.operator_uid || job.origin.proposed_by === 'person') return null;
+  if (origin.operator_uid === job.origin.operator_uid || job.origin.proposed_by.startsWith('person:')) return null;
   // Whose leases give way, and when, is that rule's to say.
   if (job.terms.authority !== null) return null;
   const reason = `${origin.operator} holds ${lease.action.device} by the lease ${lease_id}`;

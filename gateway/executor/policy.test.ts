@@ -216,15 +216,6 @@ describe('motion', () => {
   });
 });
 
-describe('what nobody has looked at', () => {
-  it.each([['approval: { within: 4h }', 'approval_missing']])('%s blocks', async (constraint, code) => {
-    const k = kernel([constraint]);
-    await k.propose([setpoint('412', 22)]);
-    expect(said(k)).toBe(`blocked:${code}`);
-    expect(k.device.writes).toHaveLength(0);
-  });
-});
-
 describe('deciding', () => {
   it('blocks when it takes longer than it may (row 28)', async () => {
     const clock = new JumpingClock();

@@ -1,11 +1,12 @@
 /** Admission: every action of a plan becomes a job or a refusal, in plan order, before anything is done (execution §2.10 P1–P4). */
-import { type ExecutionTerms, executionTerms, type Policy } from '@fibric/policy';
+import { type ExecutionTerms, executionTerms, type Policy, type Verdict } from '@fibric/policy';
 import type { ExecutionPlan, PlannedAction } from '@fibric/sdk';
 import type { Bindings } from '../bindings.ts';
 import { digest } from '../journal/canonical.ts';
-import type { Action, Origin, PlanEntry, RefusedAction } from '../journal/entries.ts';
+import type { Action, Origin, PlanEntry, PlannedEntry, RefusedAction } from '../journal/entries.ts';
 import type { Proposal } from '../kernel.ts';
 import { admitAction } from './admit.ts';
+import { waitingOf } from './basis.ts';
 import { actionFacts, type FactSources, gatherFacts, judge, keyTime } from './facts.ts';
 import type { Ending, Job } from './job.ts';
 import type { RunBudgets } from './run-budgets.ts';
@@ -74,7 +75,7 @@ function prepareOne(
   twins.set(action.idempotency_key, action);
   const admittedBefore = counts.get(action.capability) ?? 0;
   const terms = executionTerms(policy, actionFacts(origin.operator, action));
-  const job: Job = { origin, reasoning, action, resolution: found.resolution, policy, terms, admittedBefore };
+  const job = { origin, reasoning, action, resolution: found.resolution, policy, terms, admittedBefore };
   const stop = stopped(sources.facts.projection);
   if (stop) return { kind: 'refused', action: refusedOf(action), ending: stopEnding(stop) };
   const verdict = judge(sources.facts, policy, gatherFacts(sources.facts, job, null), 'admission');
@@ -82,7 +83,7 @@ function prepareOne(
   if (verdict.decision !== 'BLOCK') {
     // What is done already does not use up the cap (G-LIM-1).
     if (checkKey(action, sources.keys).kind === 'fresh') counts.set(action.capability, admittedBefore + 1);
-    return { kind: 'job', job };
+    return { kind: 'job', job: asked(sources, job, verdict, proposal.deadline_ms ?? null) };
   }
   const refused = { kind: 'refused', action: refusedOf(action) } as const;
   if (reason_code !== 'max_per_run')
@@ -92,6 +93,18 @@ function prepareOne(
     ending: { outcome: 'truncated', stage, reason_code, reason, verdict },
     overrun: terms.on_overrun,
   };
+}
+
+/** What waits for a person may wait: for so long it keeps its basis, and not the deadline of a picture that is sent on at once. */
+function asked(
+  { facts, bindings }: AdmissionSources,
+  job: Omit<Job, 'waiting'>,
+  { rules }: Verdict,
+  deadlineMs: number | null,
+): Job {
+  const waiting = waitingOf({ ...facts, bindings }, job, rules, deadlineMs);
+  if (waiting === null) return { ...job, waiting };
+  return { ...job, waiting, action: { ...job.action, deadline_ms: waiting.expires_ms } };
 }
 
 /** The second of two equal keys in a plan follows the first's fate (G-K-9). */
@@ -112,10 +125,15 @@ function refusedOf({ action_id, plan_id, ordinal, capability, args, value, entit
   return { action_id, plan_id, ordinal, capability, args, value, entity_key };
 }
 
+function plannedEntry(prepared: Prepared): PlannedEntry {
+  if (prepared.kind === 'refused') return { status: 'refused', action: prepared.action };
+  const { action, waiting } = prepared.job;
+  return waiting === null ? { status: 'queued', action } : { status: 'awaiting', action, waiting };
+}
+
 /** The row that makes a plan durable (T1). */
 export function planEntry(shaped: ShapedProposal, prepared: readonly Prepared[]): PlanEntry {
   const { plan, plan_id, proposal, origin, reasoning } = shaped;
-  const status = proposal.mode === 'propose_only' ? 'awaiting' : 'queued';
   return {
     type: 'plan/1',
     plan_id,
@@ -124,9 +142,7 @@ export function planEntry(shaped: ShapedProposal, prepared: readonly Prepared[])
     reasoner: proposal.reasoner,
     trigger: proposal.event,
     reasoning,
-    actions: prepared.map((p) =>
-      p.kind === 'job' ? { status, action: p.job.action } : { status: 'refused', action: p.action },
-    ),
+    actions: prepared.map(plannedEntry),
     state: proposal.state,
   };
 }

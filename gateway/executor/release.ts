@@ -44,7 +44,7 @@ export function jobOfLease(deps: Pick<ReleaseDeps, 'bindings' | 'policyOf'>, lea
   const resolution = deps.bindings.tool(action.device, action.capability);
   const policy = deps.policyOf(origin.operator_uid);
   const terms = executionTerms(policy, actionFacts(origin.operator, action));
-  return resolution && { origin, reasoning: null, action, resolution, policy, terms, admittedBefore: 0 };
+  return resolution && { origin, reasoning: null, action, resolution, policy, terms, waiting: null, admittedBefore: 0 };
 }
 
 /** Ends a lease now, or says why it has to wait. */
@@ -125,7 +125,7 @@ function propose(deps: ReleaseDeps, job: Job, lease: Lease, cause: Cause, back: 
     lease.origin,
   );
   const plan_id = idAt('pl', journal.nextSeq);
-  const proposed_by: ProposedBy = cause.kind === 'asked' ? 'person' : 'rules';
+  const proposed_by: ProposedBy = cause.kind === 'asked' ? `person:${cause.who}` : 'rules';
   const origin: Origin = { ...lease.origin, run_id: `run_${lease_id}`, event_id: trigger.event_id, proposed_by };
   const action = releaseAction(lease, plan_id, back);
   const plan: PlanEntry = {

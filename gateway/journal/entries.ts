@@ -16,6 +16,7 @@ import type {
 
 import type { BreakerClosedEntry, BreakerOpenEntry } from './breakers.ts';
 import type { CorrectionEntry } from './corrections.ts';
+import type { ApprovalEntry, Waiting } from './approvals.ts';
 import type { AlertEntry, DeliveredEntry, PageEntry } from './alerts.ts';
 
 /** Why and by whom: shared by all that a run produces. */
@@ -103,6 +104,12 @@ export interface PolicySourceFile {
   readonly counter: number | null;
 }
 
+/** A plan's action as it was admitted; receipts of refused ones follow. */
+export type PlannedEntry =
+  | { readonly status: 'queued'; readonly action: Action }
+  | { readonly status: 'awaiting'; readonly action: Action; readonly waiting: Waiting }
+  | { readonly status: 'refused'; readonly action: RefusedAction };
+
 export interface PlanEntry {
   readonly type: 'plan/1';
   readonly plan_id: string;
@@ -111,11 +118,7 @@ export interface PlanEntry {
   readonly reasoner: { readonly alias: string; readonly provider: string; readonly model: string | null } | null;
   readonly trigger: Envelope;
   readonly reasoning: string | null;
-  /** Admitted actions, `queued` or `awaiting` a person, and refused ones, whose receipts follow. */
-  readonly actions: readonly (
-    | { readonly status: 'queued' | 'awaiting'; readonly action: Action }
-    | { readonly status: 'refused'; readonly action: RefusedAction }
-  )[];
+  readonly actions: readonly PlannedEntry[];
   readonly state: Readonly<Record<string, unknown>> | null;
 }
 
@@ -327,6 +330,7 @@ export type Entry =
   | IntentEntry
   | ProbeEntry
   | ModeEntry
+  | ApprovalEntry
   | StopEntry
   | OverrideEntry
   | ClockEntry
@@ -360,7 +364,7 @@ export type Row<E extends Entry = Entry> = E & Stamp;
 export const GENESIS = '0'.repeat(64);
 
 /** Ids that hold the row's place: opaque to users, found again without an index. */
-export const idAt = (prefix: 'pl' | 'rc' | 'ls' | 'al' | 'br', seq: number): string =>
+export const idAt = (prefix: 'pl' | 'rc' | 'ls' | 'al' | 'ap' | 'br', seq: number): string =>
   `${prefix}_${seq.toString(36).padStart(8, '0')}`;
 
 /** The `seq` inside an id of `idAt`, or null. */

@@ -4,11 +4,12 @@
  */
 import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
+import type { ApprovalEntry, Waiting } from './approvals.ts';
 import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
 import { CompactRange } from '../proof/tree.ts';
 import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
 import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
-import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
+import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark, markOf } from './leases.ts';
 import {
   type Action,
   type Entry,
@@ -27,8 +28,11 @@ import {
 export interface OpenAction {
   readonly origin: Origin;
   readonly reasoning: string | null;
+  /** `awaiting` until as many persons have said yes as it needs. */
   readonly status: 'queued' | 'awaiting' | 'intent';
   readonly action: Action;
+  /** What it waits for, or waited for; null when nobody had to be asked. */
+  readonly waiting: Waiting | null;
   readonly since_ms: number;
   readonly intent: Row<IntentEntry> | null;
 }
@@ -47,7 +51,18 @@ export function openAction(
   status: OpenAction['status'],
   intent: Row<IntentEntry> | null,
 ): OpenAction {
-  return { origin: plan.origin, reasoning: plan.reasoning, status, action, since_ms: Date.parse(plan.at), intent };
+  const entry = plan.actions[action.ordinal];
+  const waiting = entry?.status === 'awaiting' ? entry.waiting : null;
+  const { origin, reasoning } = plan;
+  return { origin, reasoning, status, action, waiting, since_ms: Date.parse(plan.at), intent };
+}
+
+/** A person's yes to an action that has not ended. */
+export interface Approved {
+  readonly approval_id: string;
+  readonly at_seq: number;
+  readonly who: string;
+  readonly since: Mark;
 }
 
 /** The current excursion of one repeating intent. */
@@ -190,6 +205,8 @@ export class Projection {
   readonly changes = new Table<readonly Change[]>('change');
   readonly states = new Table<Readonly<Record<string, unknown>>>('state', canonicalText);
   readonly modes = new Table<{ readonly mode: Mode; readonly site_mode: Mode }>('mode');
+  /** By action: who has said yes to it. */
+  readonly approvals = new Table<readonly Approved[]>('approval', canonicalText);
   readonly leases = new Table<Lease>('lease', canonicalText);
   /** By device: values set by hand that are left alone. */
   readonly holds = new Table<Hold>('hold', canonicalText);
@@ -219,9 +236,9 @@ export class Projection {
   readonly tree = new CompactRange((index, hash) => this.#tile(String(index), hash.toString('hex')));
 
   get tables(): readonly Table<unknown>[] {
-    const { open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited } = this;
+    const { open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited } = this;
     const { policies, alerts, breakers, failures, unknowns, freed, meta } = this;
-    const standing = [open, episodes, changes, states, modes, leases, holds, stops, liveHolds, inherited];
+    const standing = [open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited];
     const told = [alerts, breakers, failures, unknowns, freed];
     const tables = [...standing, policies, ...told, meta, this.logs, this.tiles];
     return tables as readonly Table<unknown>[];
@@ -244,6 +261,9 @@ export class Projection {
         return this.#receipt(row, receiptId);
       case 'mode/1':
         this.modes.set(row.operator_uid, { mode: row.to, site_mode: row.site_mode });
+        return null;
+      case 'approval/1':
+        this.#approval(row);
         return null;
       case 'stop/1':
         if (row.state === 'off') this.stops.delete('site');
@@ -349,9 +369,23 @@ export class Projection {
     this.open.set(row.action_id, { ...open, status: 'intent', intent: row });
   }
 
+  /** The last yes that an action needs puts it among those that go ahead; a no is followed by receipts, which end it. */
+  #approval(row: Row<ApprovalEntry>): void {
+    if (row.effect === 'late' || row.decision === 'veto') return;
+    const said: Approved = { approval_id: idAt('ap', row.seq), at_seq: row.seq, who: row.who, since: markOf(row) };
+    for (const { action_id } of row.actions) {
+      const open = this.open.rows.get(action_id);
+      if (!open) throw new Error(`approval ${row.seq} names ${action_id}, which is not open`);
+      const given = [...(this.approvals.rows.get(action_id) ?? []), said];
+      this.approvals.set(action_id, given);
+      if (given.length >= (open.waiting?.approvers ?? 1)) this.open.set(action_id, { ...open, status: 'queued' });
+    }
+  }
+
   #receipt(row: Row<ReceiptEntry>, receiptId: string): ConsumedKey | null {
     const open = this.open.rows.get(row.action_id);
     this.open.delete(row.action_id);
+    this.approvals.delete(row.action_id);
     if (!open) return null;
     const { action } = open;
     leaseReceipt(this, open, row, receiptId);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { FibricError, type Outcome, type Receipt } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { type AlertReader, alertReader } from './alert-reader.ts';
-import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type RedactionEntry, type Row, seqOf } from './entries.ts';
-import type { ActivePolicy } from './projection.ts';
+import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type RedactionEntry, seqOf } from './entries.ts';
+import type { ActivePolicy, Approved, OpenPlace } from './projection.ts';
 import { JOURNAL_FILE } from './schema.ts';
 import { type Story, storyTeller } from './story.ts';
 import type { JournalReader, ListQuery, PlanStatus, PlanView } from './types.ts';
@@ -18,9 +18,9 @@ interface Stored {
   readonly body: string;
 }
 
-function statusOf(plan: Row<PlanEntry>, outcomes: readonly (Outcome | null)[]): PlanStatus {
-  if (outcomes.some((outcome) => outcome === null))
-    return plan.actions.some((a) => a.status === 'awaiting') ? 'proposed' : 'executed';
+function statusOf(actions: PlanView['actions']): PlanStatus {
+  const outcomes = actions.map(({ outcome }) => outcome);
+  if (actions.some(({ awaits }) => awaits)) return 'proposed';
   if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'expired')) return 'expired';
   if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'vetoed')) return 'vetoed';
   return 'executed';
@@ -36,6 +36,8 @@ class SqliteReader implements JournalReader {
   readonly #read: ReadRow;
   readonly #toReceipt = (stored: Stored): Receipt =>
     receiptOf(this.#read<ReceiptEntry>(stored), stored.hash.toString('hex'));
+  readonly #state: Database.Statement;
+  readonly #stateAt: Database.Statement;
   readonly #story: (receiptId: string) => Story | null;
 
   constructor(db: Database.Database) {
@@ -48,6 +50,8 @@ class SqliteReader implements JournalReader {
     this.alerts = alertReader(db);
     this.#read = rowReader(db);
     this.#story = storyTeller(db);
+    this.#state = db.prepare('SELECT row FROM state WHERE tab = ?').pluck();
+    this.#stateAt = db.prepare('SELECT row FROM state WHERE tab = ? AND key = ?').pluck();
     this.#dispositions = db.prepare('SELECT ordinal, receipt_seq, outcome FROM dispositions WHERE plan_seq = ?');
   }
 
@@ -70,6 +74,7 @@ class SqliteReader implements JournalReader {
   }
 
   plans(query: ListQuery): readonly PlanView[] {
+    if (query.waiting) return this.#waiting(query);
     return this.#newest('plan/1', query, (stored) => this.#toPlan(stored));
   }
 
@@ -125,12 +130,37 @@ class SqliteReader implements JournalReader {
     return found;
   }
 
+  /** Those are few, and may be old: found from the actions that are open. */
+  #waiting({ limit, operator, before = Number.MAX_SAFE_INTEGER }: ListQuery): readonly PlanView[] {
+    const open = (this.#state.all('open') as string[]).map((row) => JSON.parse(row) as OpenPlace);
+    const seqs = new Set(open.flatMap(({ status, plan_seq }) => (status === 'awaiting' ? [plan_seq] : [])));
+    return [...seqs]
+      .filter((seq) => seq < before)
+      .toSorted((a, b) => b - a)
+      .flatMap((seq) => this.plan(idAt('pl', seq)) ?? [])
+      .filter((plan) => operator === undefined || plan.operator === operator)
+      .slice(0, limit);
+  }
+
+  #place(actionId: string): OpenPlace | null {
+    const row = this.#stateAt.get('open', actionId) as string | undefined;
+    return row === undefined ? null : (JSON.parse(row) as OpenPlace);
+  }
+
+  #approvers(actionId: string, receiptSeq: number | null): readonly string[] {
+    if (receiptSeq !== null) return this.receipt(idAt('rc', receiptSeq))?.approval?.approvers ?? [];
+    const row = this.#stateAt.get('approval', actionId) as string | undefined;
+    return row === undefined ? [] : (JSON.parse(row) as readonly Approved[]).map(({ who }) => who);
+  }
+
   #toPlan(stored: Stored): PlanView {
     const row = this.#read<PlanEntry>(stored);
     const done = this.#dispositions.all(row.seq) as { ordinal: number; receipt_seq: number; outcome: Outcome }[];
     const byOrdinal = new Map(done.map((d) => [d.ordinal, d]));
-    const actions = row.actions.map(({ action }) => {
+    const actions = row.actions.map((planned) => {
+      const { action } = planned;
       const end = byOrdinal.get(action.ordinal);
+      const waiting = planned.status === 'awaiting' ? planned.waiting : null;
       return {
         action_id: action.action_id,
         capability: action.capability,
@@ -139,12 +169,16 @@ class SqliteReader implements JournalReader {
         idempotency_key: 'idempotency_key' in action ? action.idempotency_key : null,
         outcome: end?.outcome ?? null,
         receipt_id: end ? idAt('rc', end.receipt_seq) : null,
+        awaits: waiting !== null && !end && this.#place(action.action_id)?.status === 'awaiting',
+        waiting,
+        approvers: waiting === null ? [] : this.#approvers(action.action_id, end?.receipt_seq ?? null),
       };
     });
     const { origin } = row;
     return {
       plan_id: row.plan_id,
       object: 'execution_plan',
+      plan_hash: row.plan_hash,
       seq: row.seq,
       operator: origin.operator,
       run_id: origin.run_id,
@@ -152,10 +186,7 @@ class SqliteReader implements JournalReader {
       correlation_id: origin.correlation_id,
       proposed_by: origin.proposed_by,
       mode: origin.mode,
-      status: statusOf(
-        row,
-        actions.map((a) => a.outcome),
-      ),
+      status: statusOf(actions),
       reasoning: row.reasoning,
       actions,
       at: row.at,

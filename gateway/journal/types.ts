@@ -3,6 +3,7 @@ import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
 import type { RedactionEntry } from './entries.ts';
 import type { ActivePolicy } from './projection.ts';
 import type { AlertReader } from './alert-reader.ts';
+import type { Waiting } from './approvals.ts';
 import type { Story } from './story.ts';
 
 export const PLAN_STATUSES = ['proposed', 'executed', 'vetoed', 'expired', 'rejected'] as const;
@@ -12,6 +13,8 @@ export type PlanStatus = (typeof PLAN_STATUSES)[number];
 export interface PlanView {
   readonly plan_id: string;
   readonly object: 'execution_plan';
+  /** Of what was proposed: an approval holds for it alone. */
+  readonly plan_hash: string;
   readonly seq: number;
   readonly operator: string;
   readonly run_id: string;
@@ -29,6 +32,12 @@ export interface PlanView {
     readonly idempotency_key: string | null;
     readonly outcome: Outcome | null;
     readonly receipt_id: string | null;
+    /** It is up for approval now. */
+    readonly awaits: boolean;
+    /** What it waits for, or waited for; null when nobody had to be asked. */
+    readonly waiting: Waiting | null;
+    /** Who has said yes so far. */
+    readonly approvers: readonly string[];
   }[];
   readonly at: string;
 }
@@ -38,6 +47,8 @@ export interface ListQuery {
   readonly limit: number;
   readonly before?: number;
   readonly operator?: string;
+  /** Only plans of which something waits for a person. */
+  readonly waiting?: boolean;
 }
 
 /** What was found where rows hold together. */

@@ -1,6 +1,7 @@
 /**
  * What the rows tell must be possible: every receipt ends an action of an earlier plan, once; no key took effect twice; no write
- * without an intent; epochs only rise. Rows about anything else are taken as they are.
+ * without an intent, and none of what waits for persons before they said yes; epochs only rise. Rows about anything else are taken as
+ * they are.
  */
 import { hash } from 'node:crypto';
 import { LIMITS, type Receipt } from '@fibric/sdk';
@@ -62,6 +63,8 @@ export class Story {
   receipts = 0;
   #epoch = 0;
   readonly #open = new Map<string, 'admitted' | 'intent'>();
+  /** By action: how many persons have yet to say yes. */
+  readonly #asked = new Map<string, number>();
   readonly #consumed = new KeySet();
   /** By action: the key of one whose outcome nobody could tell. */
   readonly #unknown = new Map<string, string>();
@@ -83,12 +86,21 @@ export class Story {
         return null;
       }
       case 'plan/1':
-        for (const { action } of row.actions) this.#open.set(action.action_id, 'admitted');
+        for (const planned of row.actions) {
+          this.#open.set(planned.action.action_id, 'admitted');
+          if (planned.status === 'awaiting') this.#asked.set(planned.action.action_id, planned.waiting.approvers);
+        }
         if (this.#open.size + this.#lastEpisode.size > LIMITS.verifierActions) throw new TooMuch();
         return null;
       case 'intent/1':
         if (whole && !this.#open.has(row.action_id)) return `an intent for ${row.action_id}, which is not open`;
+        if ((this.#asked.get(row.action_id) ?? 0) > 0)
+          return `an intent for ${row.action_id}, which waits for a person`;
         this.#open.set(row.action_id, 'intent');
+        return null;
+      case 'approval/1':
+        if (row.effect === 'counts' && row.decision === 'approve')
+          for (const { action_id } of row.actions) this.#asked.set(action_id, (this.#asked.get(action_id) ?? 0) - 1);
         return null;
       case 'receipt/1':
         return this.#receipt(row, whole);
@@ -104,6 +116,7 @@ export class Story {
     if (!state && whole) return `a receipt for ${row.action_id}, which has none open (a second one?)`;
     if (state === 'admitted' && NEEDS_INTENT.has(row.outcome)) return `${row.outcome} without an intent`;
     this.#open.delete(row.action_id);
+    this.#asked.delete(row.action_id);
     this.receipts++;
     if (!consumes(row) || !row.idempotency_key) return null;
     if (row.outcome === 'unknown') this.#unknown.set(row.action_id, row.idempotency_key);

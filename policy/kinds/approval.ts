@@ -5,12 +5,15 @@
 import { duration, LIMITS } from '@fibric/sdk';
 import { z } from 'zod';
 import type { Facts } from '../types.ts';
+import { pointRef } from './gate.ts';
 import { type Answer, fails, seconds } from './kind.ts';
 
 export const schema = z.strictObject({
   required: z.boolean().default(true),
   within: duration.default(LIMITS.approvalMs),
   approvers: z.int().min(1).max(5).default(1),
+  /** By how much a point may differ from what it was when the action was proposed; said also where nothing has to be approved. */
+  tolerance: z.record(pointRef, z.number().min(0)).optional(),
 });
 export type Approval = z.output<typeof schema>;
 

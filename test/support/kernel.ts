@@ -16,6 +16,7 @@ import type { Connection, Device, DeviceTool, Point, Site } from '@fibric/gatewa
 import { createExecutor, type ExecutorDeps, type RunningExecutor } from '@fibric/gateway/executor/executor';
 import { type Journal, type JournalOptions, openJournal } from '@fibric/gateway/journal/journal';
 import { openJournalReader } from '@fibric/gateway/journal/reader';
+import type { JournalReader } from '@fibric/gateway/journal/types';
 import type { PointStatus, Proposal } from '@fibric/gateway/kernel';
 import { localTimeIn } from '@fibric/gateway/local-time';
 import { FakeDevice } from './fake-device.ts';
@@ -153,6 +154,15 @@ export interface KernelOptions {
   readonly parts?: Partial<ExecutorDeps>;
 }
 
+function onDisk<T>(dataDir: string, read: (reader: JournalReader) => T): T {
+  const reader = openJournalReader(dataDir);
+  try {
+    return read(reader);
+  } finally {
+    reader.close();
+  }
+}
+
 /** A site of three thermostats (zones 412–414), a gate with a proof counter (A) and one without (B). */
 export function startKernel(options: KernelOptions): Kernel {
   const {
@@ -198,12 +208,8 @@ export function startKernel(options: KernelOptions): Kernel {
     identity,
     real: 'live',
     journal,
-    recentReceipts(before, limit) {
-      const reader = openJournalReader(dataDir);
-      const rows = reader.receipts({ limit, ...(before === undefined ? {} : { before }) });
-      reader.close();
-      return rows;
-    },
+    recentReceipts: (before, limit) =>
+      onDisk(dataDir, (reader) => reader.receipts({ limit, ...(before === undefined ? {} : { before }) })),
     clock,
     ioClock: clock,
     bootId,
@@ -213,6 +219,11 @@ export function startKernel(options: KernelOptions): Kernel {
       all: () => [{ policy }],
     },
     bindings: createBindings(site),
+    people: null,
+    records: {
+      plan: (id) => onDisk(dataDir, (reader) => reader.plan(id)),
+      receipt: (id) => onDisk(dataDir, (reader) => reader.receipt(id)),
+    },
     points: {
       all: () => [...points.values()],
       get: (id, name) => points.get(`${id}/${name}`) ?? null,

@@ -165,6 +165,7 @@ export function receiptOf(action: Action, outcome: Outcome, epoch: number): Rece
     reason: 'read back as written',
     reasoning: 'because',
     approver: null,
+    approval: null,
     lease: null,
     refers_to: [],
   };

@@ -8,7 +8,7 @@ import { afterShape, cursorsFor, type List, pageOf, pageShape } from '../pages.t
 import type { GatewayView } from '../view.ts';
 
 const operator = z.string().max(200).optional();
-const plansQuery = z.strictObject({ ...pageShape, operator });
+const plansQuery = z.strictObject({ ...pageShape, operator, waiting: z.enum(['true']).optional() });
 const receiptsQuery = z
   .strictObject({ ...pageShape, ...afterShape, operator })
   .refine((query) => query.after === undefined || query.operator === undefined, 'after goes without operator');
@@ -55,10 +55,18 @@ export function recordRoutes(app: FastifyInstance, view: GatewayView): void {
 
 function newestFirst<T extends { readonly seq: number }>(
   list: string,
-  query: { readonly limit: number; readonly cursor?: string | undefined; readonly operator?: string | undefined },
+  query: {
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+    readonly operator?: string | undefined;
+    readonly waiting?: 'true' | undefined;
+  },
   read: (query: ListQuery) => readonly T[],
 ): List<T> {
-  const filters = query.operator === undefined ? {} : { operator: query.operator };
+  const filters = {
+    ...(query.operator === undefined ? {} : { operator: query.operator }),
+    ...(query.waiting === undefined ? {} : { waiting: true }),
+  };
   const cursors = cursorsFor(list, filters);
   const before = cursors.read(query.cursor);
   const rows = read({

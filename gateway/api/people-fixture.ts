@@ -1,0 +1,59 @@
+/** For tests: a plan as it is listed, and what persons said of plans. */
+import type { Say } from '../executor/approvals.ts';
+import type { PlanView } from '../journal/types.ts';
+import type { GatewayView } from './view.ts';
+
+const AT = '2026-07-02T08:00:00.000Z';
+
+export function planOf(seq: number, operator = 'comfort', changes: Partial<PlanView> = {}): PlanView {
+  return {
+    plan_id: `pl_${seq}`,
+    object: 'execution_plan',
+    plan_hash: 'f'.repeat(64),
+    seq,
+    operator,
+    run_id: 'run_1',
+    event_id: 'ev_1',
+    correlation_id: 'co_1',
+    proposed_by: 'rules',
+    mode: 'live',
+    status: 'executed',
+    reasoning: 'zone 412 is occupied',
+    actions: [
+      {
+        action_id: `act_${seq}`,
+        capability: 'hvac.setpoint',
+        args: { zone: '412', celsius: 21.5 },
+        entity_key: 'zone:412',
+        idempotency_key: null,
+        outcome: 'applied',
+        receipt_id: `rc_${seq}`,
+        awaits: false,
+        waiting: null,
+        approvers: [],
+      },
+    ],
+    at: AT,
+    ...changes,
+  };
+}
+
+export function fakePeople(journal: { plan(id: string): PlanView | null }): {
+  readonly said: Say[];
+  readonly say: GatewayView['say'];
+} {
+  const said: Say[] = [];
+  return {
+    said,
+    async say(say) {
+      said.push(say);
+      const plan = journal.plan(say.plan_id);
+      if (!plan) return null;
+      const { plan_id, plan_hash, actions } = plan;
+      const { decision, who } = say;
+      const state = decision === 'veto' ? 'vetoed' : 'approved';
+      const of = actions.map(({ action_id }) => ({ action_id, state, approvers: [who], needed: 1 }) as const);
+      return { object: 'approval', id: 'ap_9', plan_id, plan_hash, decision, who, actions: of, receipts: [] };
+    },
+  };
+}

@@ -1,0 +1,42 @@
+/** What persons have said to an action that waited for them, as policy, the executor and the receipt see it. */
+import type { ApprovalFact } from '@fibric/policy';
+import type { ReceiptApproval } from '@fibric/sdk';
+import type { Approved, Projection } from '../journal/projection.ts';
+import type { Elapsed } from './elapsed.ts';
+
+/** People of the site by name, with their roles; null when the site file lists none: then every named person may approve. */
+export type People = ReadonlyMap<string, { readonly roles: readonly string[] }> | null;
+
+export interface ApprovalSources {
+  readonly projection: Pick<Projection, 'approvals'>;
+  readonly elapsed: Elapsed;
+  readonly people: People;
+}
+
+export const mayApprove = (people: People, who: string): boolean =>
+  people === null || (people.get(who)?.roles.includes('approver') ?? false);
+
+/** The yeses that still count: a person who has lost the role since has not said it. */
+export function standingYeses({ projection, people }: ApprovalSources, actionId: string): readonly Approved[] {
+  return (projection.approvals.rows.get(actionId) ?? []).filter(({ who }) => mayApprove(people, who));
+}
+
+/** Null when nobody has said yes. Whether the basis has changed is asked before policy is. */
+export function approvalFact(sources: ApprovalSources, actionId: string): ApprovalFact | null {
+  const given = standingYeses(sources, actionId);
+  const last = given.at(-1);
+  if (!last) return null;
+  return { approvers: given.map(({ who }) => who), age_ms: sources.elapsed.atLeast(last.since), basis_changed: false };
+}
+
+/** For the receipt of an action that has not ended; null when nobody has said yes to it. */
+export function receiptApproval(
+  { approvals, open }: Pick<Projection, 'approvals' | 'open'>,
+  actionId: string,
+): ReceiptApproval | null {
+  const given = approvals.rows.get(actionId) ?? [];
+  const last = given.at(-1);
+  const basis_hash = open.rows.get(actionId)?.waiting?.basis_hash;
+  if (!last || basis_hash === undefined) return null;
+  return { id: last.approval_id, approvers: given.map(({ who }) => who), basis_hash, at_seq: last.at_seq };
+}

@@ -1,0 +1,45 @@
+/** What actions wait for, and what persons say of them, as it stands in the rows. */
+import type { PointValue, Quality, RuleVerdict } from '@fibric/sdk';
+
+/** Something that an approval rests on, as it was when the action was proposed (G-AP-3). */
+export interface BasisItem {
+  /** `zone:412/motion`, or what else is looked at: `fcu-412 local control`, `fcu-412 hvac.setpoint` for the tool's own definition. */
+  readonly of: string;
+  readonly value: PointValue;
+  /** Null for what is not a point. */
+  readonly quality: Quality | null;
+  /** A number may differ by so much. */
+  readonly tolerance: number;
+}
+
+/** What an action waits for: persons, up to a time, and on what basis. */
+export interface Waiting {
+  /** Distinct persons that have to say yes. */
+  readonly approvers: number;
+  /** Site wall time after which their yes comes too late (G-AP-2). */
+  readonly expires_ms: number;
+  readonly policy_hash: string | null;
+  /** What each rule said when it was proposed. */
+  readonly rules: readonly RuleVerdict[];
+  readonly basis: readonly BasisItem[];
+  readonly basis_hash: string;
+}
+
+/** T2: what a person said of actions that wait. Durable before the person is told (G-AP-1). */
+export interface ApprovalEntry {
+  readonly type: 'approval/1';
+  readonly decision: 'approve' | 'veto';
+  /** `late`: something else had been decided first. The row shows that it was said, and changes nothing (G-AP-5). */
+  readonly effect: 'counts' | 'late';
+  readonly plan_id: string;
+  readonly plan_hash: string;
+  readonly actions: readonly { readonly action_id: string; readonly basis_hash: string | null }[];
+  /** The policy in force when it was said. */
+  readonly policy_hash: string | null;
+  readonly who: string;
+  /** Roles that the site file gave this person then; null where it lists no people. */
+  readonly roles: readonly string[] | null;
+  /** How it is known who spoke: they hold the token of the site and gave a name. */
+  readonly method: 'site_token';
+  readonly reason: string | null;
+}
