@@ -70,6 +70,7 @@ export interface Call {
     readonly trust?: string;
     readonly from?: number;
     readonly to?: number;
+    readonly deadline?: string;
     readonly waiting?: boolean;
     readonly action?: number;
   };
@@ -77,6 +78,18 @@ export interface Call {
 }
 
 export type Run = (call: Call) => Promise<ExitCode>;
+
+/** `name=value` as it was typed; the gateway knows which is a number. */
+export function argumentsOf(words: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, name, value] = /^(\w+)=(.*)$/s.exec(word) ?? [];
+      if (name === undefined || value === undefined)
+        throw new FibricError('invalid_parameter', `--arg ${word}: expected name=value`);
+      return [name, value];
+    }),
+  );
+}
 
 /** The person in whose name something is done. */
 export function person({ options }: Call): string {

@@ -21,6 +21,7 @@ export const OPTIONS = {
   as: ['--as <who>', 'the person in whose name it is done'],
   waiting: ['--waiting', 'only those that wait for a person'],
   action: ['--action <n>', 'only this action of the plan, as `plans show` numbers them'],
+  deadline: ['--deadline <time>', 'not after this moment, RFC 3339 such as 2026-07-02T08:00:00Z'],
   release: ['--release', 'also take back every lease, one after the other'],
   clear: ['--clear', 'end the stop'],
   reason: ['--reason <text>', 'why, for the record'],
@@ -257,6 +258,13 @@ export const VERBS: readonly Verb[] = [
     summary: 'follow alerts as they come',
     options: reading,
     run: async (call) => (await import('./verbs/alerts.ts')).tail(call),
+  },
+  {
+    name: 'propose',
+    args: '<capability> [entity]',
+    summary: 'propose an action in the name of a person; it goes the way of any other: policy, intent, receipt',
+    options: ['as', 'value', 'arg', 'reason', 'deadline', 'data', 'json'],
+    run: async (call) => (await import('./verbs/propose.ts')).propose(call),
   },
   {
     name: 'plans ls',

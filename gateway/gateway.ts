@@ -51,6 +51,7 @@ import { createObserver } from './observe/observer.ts';
 import { createModes } from './modes.ts';
 import { createOperators } from './operators.ts';
 import { createPolicies } from './policies/running.ts';
+import { createPersons } from './persons.ts';
 import { createRouter } from './router.ts';
 import { createSchedule } from './schedule.ts';
 import { createSpaceGuard, sizeOf, type SpaceGuard, spaceOf } from './space.ts';
@@ -281,6 +282,7 @@ async function startKernel(
   const modes = createModes({ journal, operators: site.operators, log });
   const shared = { site, clock, ioClock, watch, modes, ids, log, journal, bindings, connections, observer, executor };
   const operators = createOperators({ ...shared, router, schedule, emit });
+  const persons = createPersons({ ...shared, emit });
   closings.push(['operators', () => operators.stop()]);
   async function startDevices(): Promise<void> {
     await connections.start();
@@ -294,7 +296,7 @@ async function startKernel(
   operators.start();
   schedule.start();
   closings.push(['schedule', () => schedule.stop()]);
-  return { ...shared, policies, operators };
+  return { ...shared, policies, persons, operators };
 }
 
 function startHeartbeat(deps: GatewayDeps, journal: Journal, connections: Connections, closings: Closing[]): void {

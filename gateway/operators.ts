@@ -34,7 +34,8 @@ export interface OperatorsOptions {
 /** An operator of the site, as far as it is known: `description` is null while, or because, it cannot be loaded. */
 export interface SiteOperator {
   readonly site: OperatorSite;
-  readonly runner: Runner;
+  /** Null for persons: nothing of theirs runs here. */
+  readonly runner: Runner | null;
   readonly description: Description | null;
   readonly problem: string | null;
 }
@@ -62,11 +63,12 @@ class SiteOperators implements Operators {
   }
 
   start(): void {
-    for (const { runner, description } of this.#all.values()) if (description) this.#wire(runner, description);
+    for (const { runner, description } of this.#all.values())
+      if (runner && description) this.#wire(runner, description);
   }
 
   async stop(): Promise<void> {
-    await Promise.allSettled([...this.#all.values()].map(({ runner }) => runner.stop()));
+    await Promise.allSettled([...this.#all.values()].map(async ({ runner }) => runner?.stop()));
   }
 
   all(): readonly SiteOperator[] {
@@ -76,6 +78,7 @@ class SiteOperators implements Operators {
   async runOnce(name: string, who: string): Promise<RunTrace | null> {
     const found = this.#all.get(name);
     if (!found) return null;
+    if (!found.runner) throw new FibricError('operator_invalid', `${name} stands for persons: fibric propose`);
     if (found.problem !== null) throw new FibricError('operator_invalid', found.problem);
     const { site, ids, emit } = this.#options;
     const event = makeEnvelope(site.identity, {
@@ -91,8 +94,13 @@ class SiteOperators implements Operators {
   async #open(operator: OperatorSite): Promise<void> {
     const { site, clock, ioClock, ids, log, journal, bindings, executor, modes } = this.#options;
     const begun = modes.begin(operator);
+    const { folder } = operator;
+    if (folder === null) {
+      this.#all.set(operator.name, { site: operator, runner: null, description: null, problem: null });
+      return begun;
+    }
     const runner = createRunner({
-      operator,
+      operator: { ...operator, folder },
       identity: site.identity,
       timezone: site.timezone,
       clock,

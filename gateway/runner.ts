@@ -27,7 +27,7 @@ import type { Reasoner, Reasoning } from './reasoner.ts';
 type State = Readonly<Record<string, unknown>>;
 
 export interface RunnerDeps {
-  readonly operator: OperatorSite;
+  readonly operator: OperatorSite & { readonly folder: string };
   readonly identity: Identity;
   /** IANA zone of the site. */
   readonly timezone: string;

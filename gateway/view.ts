@@ -15,7 +15,7 @@ import type {
 import type { Bindings } from './bindings.ts';
 import { forgetJournalFailures } from './boot.ts';
 import type { ClockWatch } from './clock-trust.ts';
-import type { Point, Site } from './config/site.ts';
+import { PERSON, type Point, type Site } from './config/site.ts';
 import type { Connections } from './connections.ts';
 import type { Evaluation } from './executor/evaluate.ts';
 import { breakerViews, closeBreaker } from './executor/breaker.ts';
@@ -28,6 +28,7 @@ import type { PointStatus } from './kernel.ts';
 import type { Modes } from './modes.ts';
 import type { Observer } from './observe/observer.ts';
 import type { Operators, SiteOperator } from './operators.ts';
+import type { Persons } from './persons.ts';
 import { policyViews } from './policies/view.ts';
 import type { Policies } from './policies/running.ts';
 import type { Checkpoints } from './proof/checkpoints.ts';
@@ -50,6 +51,7 @@ export interface ViewParts {
   readonly connections: Connections;
   readonly operators: Operators;
   readonly modes: Modes;
+  readonly persons: Persons;
   readonly policies: Policies;
   readonly executor: RunningExecutor;
   readonly journal: Journal;
@@ -81,6 +83,7 @@ export function createView(parts: ViewParts): GatewayView {
       const found = parts.operators.all().find((operator) => operator.site.name === name);
       return found ? operatorView(parts, found) : null;
     },
+    propose: (ask) => parts.persons.propose(ask),
     say: (say) => parts.executor.approvals.say(say),
     leases: () => parts.executor.control.leases(),
     releaseLease: (id, who) => parts.executor.control.release(id, who),
@@ -280,11 +283,13 @@ function capabilities({ site, bindings, operators }: ViewParts): readonly Capabi
   });
 }
 
+const NO_RUNS = { last_run: null, waiting: 0, dropped: 0, runs: 0, failed: 0 };
+
 function operatorView(
   { modes, policies }: ViewParts,
   { site, runner, description, problem }: SiteOperator,
 ): OperatorView {
-  const { last_run, waiting, dropped, runs, failed } = runner.stats();
+  const { last_run, waiting, dropped, runs, failed } = runner?.stats() ?? NO_RUNS;
   return {
     object: 'operator',
     name: site.name,
@@ -340,6 +345,6 @@ async function evaluatePolicy(
   if (!first) return null;
   const { site, description } = first;
   const { name, uid } = site;
-  const requires = description?.requires ?? [];
+  const requires = description?.requires ?? (name === PERSON ? [wish.capability] : []);
   return executor.evaluate({ ...wish, operator: { name, uid, version: 'local' }, requires, mode: modes.of(site) });
 }

@@ -2,8 +2,7 @@
 import { resolve } from 'node:path';
 import type { Evaluation } from '@fibric/gateway/executor/evaluate';
 import type { PolicyView } from '@fibric/gateway/policies/view';
-import { FibricError } from '@fibric/sdk';
-import { type Call, EXIT, type ExitCode, person } from '../call.ts';
+import { argumentsOf, type Call, EXIT, type ExitCode, person } from '../call.ts';
 import { connect } from '../client.ts';
 import { count, document, findingLine, line, list, paint, state, time } from '../print.ts';
 
@@ -86,18 +85,6 @@ const MOMENTS: Readonly<Record<Evaluation['moment'], string>> = {
   admission: 'admission: it would not come further',
   head: 'the head of the lane',
 };
-
-/** `name=value` as it was typed; the gateway knows which is a number. */
-function argumentsOf(words: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    words.map((word) => {
-      const [, name, value] = /^(\w+)=(.*)$/s.exec(word) ?? [];
-      if (name === undefined || value === undefined)
-        throw new FibricError('invalid_parameter', `--arg ${word}: expected name=value`);
-      return [name, value];
-    }),
-  );
-}
 
 export async function reload(call: Call): Promise<ExitCode> {
   const client = await connect(call);

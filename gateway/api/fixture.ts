@@ -19,6 +19,7 @@ import type {
   StatusView,
 } from './view.ts';
 import type { Say } from '../executor/approvals.ts';
+import type { Ask } from '../persons.ts';
 
 const AT = '2026-07-02T08:00:00.000Z';
 const IDENTITY = { tenant_id: 't_local', reseller_id: null, workspace_id: 'ws_test' };
@@ -171,6 +172,8 @@ export interface FakeGateway extends GatewayView {
   readonly modeChanges: string[];
   /** What was said of plans. */
   readonly said: Say[];
+  /** What persons proposed. */
+  readonly asked: Ask[];
   readonly control: FakeControl;
 }
 
@@ -218,8 +221,7 @@ export function fakeGateway(): FakeGateway {
       view.modeChanges.push([who, name, wanted, ...(reason === null ? [] : [reason])].join(' '));
       return { ...OPERATOR, mode };
     },
-    said: people.said,
-    say: people.say,
+    ...people,
     control,
     ...control,
     acknowledge: async (who) => {

@@ -1,4 +1,5 @@
 /** For tests: a plan as it is listed, and what persons said of plans. */
+import type { Ask } from '../persons.ts';
 import type { Say } from '../executor/approvals.ts';
 import type { PlanView } from '../journal/types.ts';
 import type { GatewayView } from './view.ts';
@@ -40,11 +41,21 @@ export function planOf(seq: number, operator = 'comfort', changes: Partial<PlanV
 
 export function fakePeople(journal: { plan(id: string): PlanView | null }): {
   readonly said: Say[];
+  readonly asked: Ask[];
   readonly say: GatewayView['say'];
+  readonly propose: GatewayView['propose'];
 } {
   const said: Say[] = [];
+  const asked: Ask[] = [];
   return {
     said,
+    asked,
+    async propose(ask) {
+      asked.push(ask);
+      const proposed_by = `person:${ask.who}` as const;
+      const of = { run_id: 'run_8', plan_id: 'pl_8', proposed_by, mode: 'live', rejected: null } as const;
+      return { object: 'action', ...of, receipts: [], awaiting: ask.wait ? ['act_8'] : [] };
+    },
     async say(say) {
       said.push(say);
       const plan = journal.plan(say.plan_id);

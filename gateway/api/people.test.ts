@@ -25,6 +25,46 @@ async function post(url: string, payload?: object) {
   return { status: response.statusCode, body: response.json() };
 }
 
+describe('an action that a person proposes', () => {
+  const wish = { who: 'anna', capability: 'hvac.setpoint', entity: 'zone:412', args: { celsius: '21' } };
+
+  test('is handed on with its deadline, and with its key as the occasion', async () => {
+    const key = { ...headers, 'idempotency-key': 'BMS-0815' };
+    const payload = { ...wish, reason: 'a guest is cold', deadline: '2026-07-02T08:05:00Z', wait: false };
+    const { statusCode, body } = await app.inject({ method: 'POST', url: '/v1/actions', headers: key, payload });
+    expect([statusCode, JSON.parse(body)]).toMatchObject([200, { plan_id: 'pl_8', proposed_by: 'person:anna' }]);
+    expect((await post('/v1/actions', wish)).body.awaiting).toEqual(['act_8']);
+    expect(view.asked).toEqual([
+      {
+        ...wish,
+        value: null,
+        reason: 'a guest is cold',
+        ...at('2026-07-02T08:05:00Z'),
+        occurrence: 'ev=BMS-0815',
+        wait: false,
+      },
+      { ...wish, value: null, reason: null, deadline_ms: null, occurrence: null, wait: true },
+    ]);
+  });
+
+  test('names a person, an entity and a time that are some', async () => {
+    for (const wrong of [
+      { who: '' },
+      { who: 'person:anna' },
+      { entity: '412' },
+      { deadline: 'soon' },
+      { mode: 'live' },
+    ])
+      expect((await post('/v1/actions', { ...wish, ...wrong })).status).toBe(400);
+    const key = { ...headers, 'idempotency-key': 'two words' };
+    const answer = await app.inject({ method: 'POST', url: '/v1/actions', headers: key, payload: wish });
+    expect([answer.statusCode, answer.json().error.message]).toEqual([400, expect.stringContaining('Idempotency-Key')]);
+    expect(view.asked).toEqual([]);
+  });
+});
+
+const at = (time: string) => ({ deadline_ms: Date.parse(time) });
+
 describe('a plan that waits', () => {
   test('is said yes or no to in the name of a person', async () => {
     const { status, body } = await post('/v1/plans/pl_3/approve', { who: 'anna', action: 1, reason: 'as agreed' });

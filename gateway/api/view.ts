@@ -20,6 +20,7 @@ import type {
 } from '@fibric/sdk';
 import type { BreakerView } from '../executor/breaker.ts';
 import type { Correction } from '../executor/correct.ts';
+import type { Ask, Asked } from '../persons.ts';
 import type { Said, Say } from '../executor/approvals.ts';
 import type { ReleaseReport, StopOrder } from '../executor/control.ts';
 import type { Evaluation, Wish } from '../executor/evaluate.ts';
@@ -206,6 +207,8 @@ export interface GatewayView {
   runOnce(name: string, who: string): Promise<RunReport | null>;
   /** Changes a mode and records who did it and why; null when there is no operator of that name. Up only for a person with a reason. */
   setMode(name: string, mode: Mode, order: ModeOrder): Promise<OperatorView | null>;
+  /** A person's own proposal. Throws `invalid_parameter` where it makes no sense. */
+  propose(ask: Ask): Promise<Asked>;
   /** Null: there is no such plan or action. Throws `forbidden`, `plan_hash_mismatch`, `approval_expired`, `too_late`, `conflict`. */
   say(say: Say): Promise<Said | null>;
   /** Leases, and values set by hand that are left alone. */

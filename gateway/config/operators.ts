@@ -6,11 +6,11 @@ import type { Finding } from '@fibric/policy';
 import type { Outline } from './outline.ts';
 import type { LoadedProfile } from './profile.ts';
 import { readPolicy } from './policy-files.ts';
-import type { PolicyFile } from './site.ts';
+import { PERSON, type PolicyFile } from './site.ts';
 import type { Source } from './source.ts';
 
 export interface LoadedOperator {
-  readonly folder: string;
+  readonly folder: string | null;
   readonly policy_files: readonly PolicyFile[];
 }
 
@@ -38,8 +38,9 @@ export function loadOperators(
   const policyFindings: Finding[] = [];
   const operators = new Map<string, LoadedOperator>();
   for (const [name, { path, policy }] of outline.operators) {
-    const folder = path === null ? resolve(places.operatorsDir, name) : resolve(places.base, path);
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    const own = path === null ? resolve(places.operatorsDir, name) : resolve(places.base, path);
+    const folder = name === PERSON ? null : own;
+    if (folder !== null && statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
       const at =
         path === null
           ? places.source.atKey(['operators', name], '')

@@ -104,8 +104,8 @@ export interface OperatorSite {
   readonly name: string;
   /** Fixed at first deploy; keys are built with it so that a renamed operator keeps them. */
   readonly uid: string;
-  /** Absolute path of the folder that holds `operator.ts`. */
-  readonly folder: string;
+  /** Absolute path of the folder that holds `operator.ts`; null for persons, who need none. */
+  readonly folder: string | null;
   readonly mode: Mode;
   /** What it may do stands in these, evaluated as one set; none: everything it proposes is blocked. */
   readonly policy_files: readonly PolicyFile[];
@@ -135,6 +135,9 @@ export interface Broker {
   /** Slots of user name and password; null allows anonymous, accepted on loopback only. */
   readonly auth: { readonly user: string; readonly pass: string } | null;
 }
+
+/** The entry under `operators` that stands for persons: what they may do, and in which mode. */
+export const PERSON = 'person';
 
 /** `approver`: may approve and veto. */
 export const ROLES = ['approver'] as const;

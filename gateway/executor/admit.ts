@@ -206,6 +206,11 @@ export function admitAction(
   });
   const found = resolve(planned, capability, proposal, context.bindings);
   if (isRefusal(found)) return refused(found);
+  // A deadline that has passed even so is what ends it.
+  if ((proposal.deadline_ms ?? 0) > context.time.now_ms && !context.time.clock_trusted) {
+    const reason = 'the clock is not trusted, so nobody knows whether its deadline has passed';
+    return refused({ stage: 'deadline', reason_code: 'clock_untrusted', reason, entity_key: found.entity_key });
+  }
   const { args, value, entity_key, verb, resolution, target } = found;
   const { tool, connection } = resolution;
   const intent_key = `${proposal.operator.uid}:${entity_key}:${verb}`;

@@ -351,6 +351,15 @@ describe('a restart', () => {
     expect(planOf(after, second).status).toBe('expired');
   });
 
+  it('with a clock that has gone back makes it wait no longer than was meant at first', async () => {
+    const k = kernel(ASKS);
+    await proposed(k, setpoint('412', 21));
+    await k.close();
+    const after = restarted(k, ASKS, -30 * 24 * HOUR);
+    await after.clock.advance(4 * HOUR + MINUTE);
+    expect(outcomes(after.receipts)).toEqual(['expired:approval_expired']);
+  });
+
   it('between the yes and the intent sends what was approved, on a basis looked at again (C3)', async () => {
     const k = doomed(`${ASKS}, ${SEEN}`);
     for (const zone of ['412', '413']) k.say(`fcu-${zone}`, 'occupied', false);

@@ -83,9 +83,13 @@ class Room implements Approvals {
 
   wait(job: Job): Promise<'approved' | Disposed> {
     const { action_id } = job.action;
-    const leftMs = Math.max(0, (job.waiting?.expires_ms ?? 0) - this.#deps.clock.wallMs());
+    const { clock, journal } = this.#deps;
+    const expiresMs = job.waiting?.expires_ms ?? 0;
+    // A wall clock that has gone back since makes nobody wait longer than was meant at first.
+    const sinceMs = Math.max(clock.wallMs(), journal.projection.open.rows.get(action_id)?.since_ms ?? 0);
+    const leftMs = Math.max(0, expiresMs - sinceMs);
     const { promise, resolve } = Promise.withResolvers<'approved' | Disposed>();
-    const timer = this.#deps.clock.after(leftMs, () => this.#expire(action_id));
+    const timer = clock.after(leftMs, () => this.#expire(action_id));
     this.#waiters.set(action_id, { job, timer, resolve });
     return promise;
   }

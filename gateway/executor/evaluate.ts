@@ -11,13 +11,11 @@ import {
   type Moment,
   type RuleAccount,
 } from '@fibric/policy';
-import { type Evidence, FibricError, type Identity, isoTime, makeEnvelope, type Mode } from '@fibric/sdk';
-import { z } from 'zod';
+import { type Evidence, type Identity, isoTime, makeEnvelope, type Mode } from '@fibric/sdk';
 import type { Bindings } from '../bindings.ts';
-import { argumentsOf } from '../config/capability.ts';
-import type { DeviceTool } from '../config/site.ts';
 import type { Proposal } from '../kernel.ts';
 import { type Admitted, admitAction } from './admit.ts';
+import { argumentsFor } from './arguments.ts';
 import { readBefore } from './before.ts';
 import type { DisposeDeps } from './dispose.ts';
 import { actionFacts, currentFact, gatherFacts, judge, keyTime } from './facts.ts';
@@ -147,37 +145,6 @@ function proposalOf({ identity }: EvaluateDeps, { operator, requires, mode }: Wi
   const event = makeEnvelope(identity, asked);
   const by = { proposed_by: 'rules', reasoner: null } as const;
   return { run_id: 'evaluation', operator, requires, mode, event, ...by, plan: null, state: null };
-}
-
-/** The arguments that entity and value stand for, and words turned into what the capability takes. */
-function argumentsFor(
-  capability: DeviceTool['capability'] | null,
-  { entity, args: given, value, capability: name }: Wish,
-): Readonly<Record<string, unknown>> {
-  if (capability === null) return given;
-  const args = Object.fromEntries(Object.entries(given).map(([key, one]) => [key, typed(capability, key, one)]));
-  const free = argumentsOf(capability).filter((key) => !(key in args));
-  if (entity !== null && capability.entity_key(args) !== entity) {
-    const id = entity.slice(entity.indexOf(':') + 1);
-    const key = free.find((one) => capability.entity_key({ ...args, [one]: id }) === entity);
-    if (key === undefined) throw new FibricError('invalid_parameter', `${name} does not act on ${entity}`);
-    args[key] = id;
-  }
-  if (value !== null && capability.value?.(args) !== value) {
-    const key = free.find((one) => capability.value?.({ ...args, [one]: value }) === value);
-    if (key === undefined) throw new FibricError('invalid_parameter', `${name} has no value: name its arguments`);
-    args[key] = value;
-  }
-  return args;
-}
-
-/** `21.5` as it was typed is a number where the capability takes one. */
-function typed({ input }: DeviceTool['capability'], key: string, given: unknown): unknown {
-  const schema = input instanceof z.ZodObject ? (input.shape[key] as z.ZodType | undefined) : undefined;
-  if (typeof given !== 'string' || !schema || schema.safeParse(given).success) return given;
-  const words: Readonly<Record<string, unknown>> = { true: true, false: false };
-  const meant = words[given] ?? Number(given);
-  return given.trim() !== '' && schema.safeParse(meant).success ? meant : given;
 }
 
 function hurdlesOf(deps: EvaluateDeps, job: Job): readonly Hurdle[] {

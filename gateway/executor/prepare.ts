@@ -76,6 +76,8 @@ function prepareOne(
   const admittedBefore = counts.get(action.capability) ?? 0;
   const terms = executionTerms(policy, actionFacts(origin.operator, action));
   const job = { origin, reasoning, action, resolution: found.resolution, policy, terms, admittedBefore };
+  const late = action.deadline_ms < sources.facts.clock.wallMs();
+  if (late) return { kind: 'refused', action: refusedOf(action), ending: STALE };
   const stop = stopped(sources.facts.projection);
   if (stop) return { kind: 'refused', action: refusedOf(action), ending: stopEnding(stop) };
   const verdict = judge(sources.facts, policy, gatherFacts(sources.facts, job, null), 'admission');
@@ -94,6 +96,14 @@ function prepareOne(
     overrun: terms.on_overrun,
   };
 }
+
+/** Whoever asked has waited too long somewhere: what they saw then is not what is so now. */
+const STALE: Ending = {
+  outcome: 'expired',
+  stage: 'deadline',
+  reason_code: 'deadline',
+  reason: 'its deadline had passed before it was proposed',
+};
 
 /** What waits for a person may wait: for so long it keeps its basis, and not the deadline of a picture that is sent on at once. */
 function asked(

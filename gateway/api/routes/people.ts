@@ -1,7 +1,8 @@
-/** What persons say to actions that wait for them. */
-import { FibricError } from '@fibric/sdk';
+/** What persons propose, and what they say to actions that wait for them. */
+import { FibricError, LIMITS, occurrenceSchema, parseEntityKey } from '@fibric/sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { instant } from '../../config/words.ts';
 import { reason, who } from '../person.ts';
 import type { GatewayView } from '../view.ts';
 
@@ -12,9 +13,39 @@ const sayBody = z.strictObject({
   plan_hash: z.string().nullable().default(null),
   reason: reason.nullable().default(null),
 });
+const askBody = z.strictObject({
+  who,
+  capability: z.string().min(1).max(LIMITS.nameChars),
+  entity: z
+    .string()
+    .refine((given) => parseEntityKey(given) !== null, 'expected kind:id, such as zone:412')
+    .nullable()
+    .default(null),
+  args: z.record(z.string(), z.unknown()).default({}),
+  value: z.number().nullable().default(null),
+  reason: reason.nullable().default(null),
+  /** RFC 3339: past it, nothing is done. */
+  deadline: instant.nullable().default(null),
+  wait: z.boolean().default(true),
+});
+/** A request that is sent again under the same key means the same occasion: what took effect is not done twice. */
+const idempotencyKey = z
+  .string()
+  .transform((key) => `ev=${key}`)
+  .pipe(occurrenceSchema)
+  .nullable()
+  .catch((): never => {
+    throw new FibricError('invalid_parameter', 'Idempotency-Key: expected up to 120 letters, digits and . _ : @ / + -');
+  });
 type ById = { Params: { id: string } };
 
 export function peopleRoutes(app: FastifyInstance, view: GatewayView): void {
+  app.post('/v1/actions', async (request) => {
+    const { deadline, ...asked } = askBody.parse(request.body);
+    const occurrence = idempotencyKey.parse(request.headers['idempotency-key'] ?? null);
+    return view.propose({ ...asked, deadline_ms: deadline, occurrence });
+  });
+
   for (const decision of ['approve', 'veto'] as const) {
     app.post<ById>(`/v1/plans/:id/${decision}`, async (request) => {
       const { id } = request.params;
