@@ -282,7 +282,6 @@ async function startKernel(
   const modes = createModes({ journal, operators: site.operators, log });
   const shared = { site, clock, ioClock, watch, modes, ids, log, journal, bindings, connections, observer, executor };
   const operators = createOperators({ ...shared, router, schedule, emit });
-  const persons = createPersons({ ...shared, emit });
   closings.push(['operators', () => operators.stop()]);
   async function startDevices(): Promise<void> {
     await connections.start();
@@ -296,7 +295,7 @@ async function startKernel(
   operators.start();
   schedule.start();
   closings.push(['schedule', () => schedule.stop()]);
-  return { ...shared, policies, persons, operators };
+  return { ...shared, policies, persons: createPersons({ ...shared, emit }), operators };
 }
 
 function startHeartbeat(deps: GatewayDeps, journal: Journal, connections: Connections, closings: Closing[]): void {

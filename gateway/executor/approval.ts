@@ -1,7 +1,8 @@
 /** What persons have said to an action that waited for them, as policy, the executor and the receipt see it. */
 import type { ApprovalFact } from '@fibric/policy';
 import type { ReceiptApproval } from '@fibric/sdk';
-import type { Approved, Projection } from '../journal/projection.ts';
+import type { Approved } from '../journal/approvals.ts';
+import type { Projection } from '../journal/projection.ts';
 import type { Elapsed } from './elapsed.ts';
 
 /** People of the site by name, with their roles; null when the site file lists none: then every named person may approve. */

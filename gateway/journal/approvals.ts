@@ -1,5 +1,8 @@
 /** What actions wait for, and what persons say of them, as it stands in the rows. */
 import type { PointValue, Quality, RuleVerdict } from '@fibric/sdk';
+import { idAt, type Row } from './entries.ts';
+import { type Mark, markOf } from './leases.ts';
+import type { Projection } from './projection.ts';
 
 /** Something that an approval rests on, as it was when the action was proposed (G-AP-3). */
 export interface BasisItem {
@@ -42,4 +45,25 @@ export interface ApprovalEntry {
   /** How it is known who spoke: they hold the token of the site and gave a name. */
   readonly method: 'site_token';
   readonly reason: string | null;
+}
+
+/** A person's yes to an action that has not ended. */
+export interface Approved {
+  readonly approval_id: string;
+  readonly at_seq: number;
+  readonly who: string;
+  readonly since: Mark;
+}
+
+/** The last yes that an action needs puts it among those that go ahead; a no is followed by receipts, which end it. */
+export function approvalRow(projection: Projection, row: Row<ApprovalEntry>): void {
+  if (row.effect === 'late' || row.decision === 'veto') return;
+  const said: Approved = { approval_id: idAt('ap', row.seq), at_seq: row.seq, who: row.who, since: markOf(row) };
+  for (const { action_id } of row.actions) {
+    const open = projection.open.rows.get(action_id);
+    if (!open) throw new Error(`approval ${row.seq} names ${action_id}, which is not open`);
+    const given = [...(projection.approvals.rows.get(action_id) ?? []), said];
+    projection.approvals.set(action_id, given);
+    if (given.length >= (open.waiting?.approvers ?? 1)) projection.open.set(action_id, { ...open, status: 'queued' });
+  }
 }

@@ -4,12 +4,12 @@
  */
 import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
-import type { ApprovalEntry, Waiting } from './approvals.ts';
+import { approvalRow, type Approved, type Waiting } from './approvals.ts';
 import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
 import { CompactRange } from '../proof/tree.ts';
 import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
 import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
-import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark, markOf } from './leases.ts';
+import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
   type Entry,
@@ -24,14 +24,13 @@ import {
   seqOf,
 } from './entries.ts';
 
-/** An action without a terminal receipt. */
+/** An action without a terminal receipt. `waiting`: what it waits for, or waited for; null when nobody had to be asked. */
 export interface OpenAction {
   readonly origin: Origin;
   readonly reasoning: string | null;
   /** `awaiting` until as many persons have said yes as it needs. */
   readonly status: 'queued' | 'awaiting' | 'intent';
   readonly action: Action;
-  /** What it waits for, or waited for; null when nobody had to be asked. */
   readonly waiting: Waiting | null;
   readonly since_ms: number;
   readonly intent: Row<IntentEntry> | null;
@@ -55,14 +54,6 @@ export function openAction(
   const waiting = entry?.status === 'awaiting' ? entry.waiting : null;
   const { origin, reasoning } = plan;
   return { origin, reasoning, status, action, waiting, since_ms: Date.parse(plan.at), intent };
-}
-
-/** A person's yes to an action that has not ended. */
-export interface Approved {
-  readonly approval_id: string;
-  readonly at_seq: number;
-  readonly who: string;
-  readonly since: Mark;
 }
 
 /** The current excursion of one repeating intent. */
@@ -205,7 +196,6 @@ export class Projection {
   readonly changes = new Table<readonly Change[]>('change');
   readonly states = new Table<Readonly<Record<string, unknown>>>('state', canonicalText);
   readonly modes = new Table<{ readonly mode: Mode; readonly site_mode: Mode }>('mode');
-  /** By action: who has said yes to it. */
   readonly approvals = new Table<readonly Approved[]>('approval', canonicalText);
   readonly leases = new Table<Lease>('lease', canonicalText);
   /** By device: values set by hand that are left alone. */
@@ -262,9 +252,6 @@ export class Projection {
       case 'mode/1':
         this.modes.set(row.operator_uid, { mode: row.to, site_mode: row.site_mode });
         return null;
-      case 'approval/1':
-        this.#approval(row);
-        return null;
       case 'stop/1':
         if (row.state === 'off') this.stops.delete('site');
         else this.stops.set('site', { who: row.who, reason: row.reason, release: row.release, at: row.at });
@@ -290,6 +277,7 @@ export class Projection {
         this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at, versions });
         return null;
       }
+      case 'approval/1':
       case 'alert/1':
       case 'page/1':
       case 'delivered/1':
@@ -324,10 +312,10 @@ export class Projection {
   }
 
   /** What people are told of, and what they answer. */
-  #people(
-    row: Row<Extract<Entry, { type: 'alert/1' | 'page/1' | 'delivered/1' | 'breaker/1' | 'correction/1' }>>,
-  ): void {
+  #people(row: Row): void {
     switch (row.type) {
+      case 'approval/1':
+        return approvalRow(this, row);
       case 'alert/1':
         return alertRow(this, row, idAt('al', row.seq));
       case 'page/1':
@@ -338,6 +326,7 @@ export class Projection {
         return breakerRow(this, row);
       case 'correction/1':
         return correctionRow(this, row);
+      default:
     }
   }
 
@@ -367,19 +356,6 @@ export class Projection {
     const open = this.open.rows.get(row.action_id);
     if (!open) throw new Error(`intent ${row.seq} names ${row.action_id}, which is not open`);
     this.open.set(row.action_id, { ...open, status: 'intent', intent: row });
-  }
-
-  /** The last yes that an action needs puts it among those that go ahead; a no is followed by receipts, which end it. */
-  #approval(row: Row<ApprovalEntry>): void {
-    if (row.effect === 'late' || row.decision === 'veto') return;
-    const said: Approved = { approval_id: idAt('ap', row.seq), at_seq: row.seq, who: row.who, since: markOf(row) };
-    for (const { action_id } of row.actions) {
-      const open = this.open.rows.get(action_id);
-      if (!open) throw new Error(`approval ${row.seq} names ${action_id}, which is not open`);
-      const given = [...(this.approvals.rows.get(action_id) ?? []), said];
-      this.approvals.set(action_id, given);
-      if (given.length >= (open.waiting?.approvers ?? 1)) this.open.set(action_id, { ...open, status: 'queued' });
-    }
   }
 
   #receipt(row: Row<ReceiptEntry>, receiptId: string): ConsumedKey | null {

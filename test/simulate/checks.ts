@@ -13,6 +13,7 @@
  * K10 Order and failure within a plan hold, also across restarts.
  * K11 What somebody was told of is still there.
  * K13 A release does not write over what somebody else has set since.
+ * K14 What waits for persons is begun only after as many of them said yes, and not after one said no.
  * K12 A second attempt finds the device as the first one found it: what somebody else did in between is not overwritten.
  */
 import { createHash } from 'node:crypto';
@@ -52,6 +53,10 @@ interface Tale {
   readonly action: Action;
   readonly planSeq: number;
   readonly operator: string;
+  /** How many persons it waits for, who has said yes, and whether somebody has said no. */
+  readonly needed: number;
+  readonly yeses: Set<string>;
+  vetoed: boolean;
   readonly intents: Row<IntentEntry>[];
   readonly receipts: Row<ReceiptEntry>[];
   /** What was sent for it. */
@@ -126,6 +131,7 @@ class Judge {
     const held = new Map<string, string>();
     for (const row of this.#rows) {
       if (row.type === 'plan/1') this.#plan(row);
+      else if (row.type === 'approval/1') this.#approval(row);
       else if (row.type === 'intent/1') this.#intent(row, held);
       else if (row.type === 'receipt/1') this.#receipt(row, held);
     }
@@ -134,9 +140,12 @@ class Judge {
   }
 
   #plan(row: Extract<Row<Entry>, { type: 'plan/1' }>): void {
-    for (const { status, action } of row.actions) {
+    for (const planned of row.actions) {
+      const { status, action } = planned;
       this.actions++;
-      const known = { planSeq: row.seq, operator: row.origin.operator, intents: [], receipts: [], sent: [] };
+      const needed = planned.status === 'awaiting' ? planned.waiting.approvers : 0;
+      const asked = { needed, yeses: new Set<string>(), vetoed: false };
+      const known = { ...asked, planSeq: row.seq, operator: row.origin.operator, intents: [], receipts: [], sent: [] };
       this.tales.set(action.action_id, { action: action as Action, ...known });
       if (status !== 'refused') this.#episode(row.seq, action);
     }
@@ -161,9 +170,22 @@ class Judge {
       this.say(`K9 ${action.action_id} goes on with ${action.occurrence} although ${moved.point} had been moved`);
   }
 
+  #approval({ decision, effect, actions, who }: Extract<Row<Entry>, { type: 'approval/1' }>): void {
+    if (effect === 'late') return;
+    for (const { action_id } of actions) {
+      const tale = this.tales.get(action_id);
+      if (decision === 'approve') tale?.yeses.add(who);
+      else if (tale) tale.vetoed = true;
+    }
+  }
+
   #intent(row: Row<IntentEntry>, held: Map<string, string>): void {
     const tale = this.tales.get(row.action_id);
     if (!tale) return this.say(`K1 intent ${row.seq} for no action`);
+    if (tale.vetoed || tale.yeses.size < tale.needed)
+      this.say(
+        `K14 ${row.action_id} was begun with ${tale.yeses.size} of ${tale.needed} yeses${tale.vetoed ? ' and a no' : ''}`,
+      );
     tale.intents.push(row);
     if (tale.action.releases === undefined && Date.parse(row.at) > tale.action.deadline_ms + LIMITS.sendPauseMs)
       this.say(`K7 ${row.action_id} was begun after its deadline`);

@@ -40,6 +40,13 @@ const LAST_COUNTS = `version: 1
 rules: [{ id: last, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { on_conflict: coalesce } }]
 `;
 
+/** Asks before it acts: one person, and two for the gate. */
+const ASKS = `version: 1
+rules:
+  - { id: asks, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { approval: { within: 12m }, on_failure: continue } }
+  - { id: asks-two, match: { capability: gate.pulse }, decision: ALLOW, constraints: { approval: { within: 12m, approvers: 2 } } }
+`;
+
 /** Lends for minutes what it sets, and leaves alone what a person set. */
 const lending = (fallback: string, renew: boolean) => `version: 1
 rules:
@@ -243,6 +250,13 @@ export const HABITS: readonly Habit[] = [
     run: (dice) => [plan(setpoint(dice.pick(ZONES), dice.pick(WARM)), pulse('A'))],
   },
   {
+    name: 'asking',
+    mode: 'live',
+    policy: ASKS,
+    everyMs: 250_000,
+    run: (dice) => [plan(setpoint(dice.pick(ZONES), dice.pick(WARM)), pulse('A', { after: [] }))],
+  },
+  {
     name: 'lawless',
     mode: 'live',
     policy: null,
@@ -267,7 +281,7 @@ function policyOf(text: string): Policy {
   return loaded.policy;
 }
 
-const POLICIES = new Map([OPEN, CAREFUL, LENT_BACK, LENT_TO, LAST_COUNTS].map((text) => [text, policyOf(text)]));
+const POLICIES = new Map([OPEN, CAREFUL, LENT_BACK, LENT_TO, LAST_COUNTS, ASKS].map((text) => [text, policyOf(text)]));
 
 const RULES = new Map(
   HABITS.map(({ name, policy }) => [name, policy === null ? null : (POLICIES.get(policy) ?? null)]),

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Envelope, PointValue } from '@fibric/sdk';
+import { type Envelope, FibricError, type PointValue } from '@fibric/sdk';
 import { check, type Story } from './checks.ts';
 import { type Dice, diceOf } from './dice.ts';
 import { Field } from './field.ts';
@@ -16,6 +16,8 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** How often somebody comes round. */
 const LOOKED_AFTER_MS = 10 * MINUTE_MS;
+/** Mean time between two words of a person to what waits. */
+const ANSWER_EVERY_MS = 2 * MINUTE_MS;
 /** The longest time from the last proposal to the last receipt: a doubt behind a doubt, with waits for lanes. */
 const QUIET_MS = HOUR_MS;
 const START_MS = Date.parse('2026-03-28T22:30:00Z');
@@ -145,6 +147,7 @@ class World {
     this.#befall(weather.clockJumps, () => this.#jump());
     this.#befall(weather.sleeps, () => machine.freeze(this.dice.pick([MINUTE_MS, 20 * MINUTE_MS]), true));
     this.#befall(weather.lastsMs / LOOKED_AFTER_MS, () => void this.#lookAfter());
+    this.#befall(weather.lastsMs / weather.pace / ANSWER_EVERY_MS, () => void this.#answer());
     this.#befall(2, () => void machine.stop());
     machine.boot();
     await timeline.run(weather.lastsMs);
@@ -204,6 +207,23 @@ class World {
     for (const breaker_id of breakers.rows.keys())
       journal.append({ type: 'breaker/1', state: 'closed', breaker_id, who, reason: null });
     await journal.durable().catch(() => undefined);
+  }
+
+  /** A person says something to what waits, or to what has been decided already. */
+  async #answer(): Promise<void> {
+    const { dice } = this;
+    const kernel = this.machine.process?.kernel;
+    const open = [...(kernel?.journal.projection.open.rows.values() ?? [])].filter(({ waiting }) => waiting !== null);
+    if (!kernel || open.length === 0) return;
+    const { plan_id, ordinal } = dice.pick(open).action;
+    const [decision, who] = [dice.pick(['approve', 'approve', 'veto'] as const), dice.pick(['anna', 'bert'])];
+    this.note(`${who} says ${decision} to ${plan_id}`);
+    const action = dice.chance(0.5) ? null : ordinal + 1;
+    try {
+      await kernel.executor.approvals.say({ decision, plan_id, action, who, plan_hash: null, reason: null });
+    } catch (error) {
+      if (!(error instanceof FibricError)) this.complain(`saying ${decision} threw: ${String(error)}`);
+    }
   }
 
   #reboot(): void {
