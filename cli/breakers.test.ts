@@ -8,6 +8,9 @@ import { emptyFolder, fibric, startBench } from './harness.ts';
 test('a breaker is listed, and closed by a person', async () => {
   const bench = await startBench();
   onTestFinished(() => bench.close());
+  expect((await bench.here('status')).out).toMatch(
+    /1 breaker open: fibric breakers ls\n.*1 not delivered: webhook https:\/\/hooks\.example\.com: ECONNREFUSED/,
+  );
   expect((await bench.here('breakers', 'ls')).out).toContain('hvac.setpoint on zone:412 failed 3 times in a row');
   expect(await bench.here('breakers', 'close', 'br_0000001b')).toMatchObject({ code: 2 });
   const closed = await bench.here('breakers', 'close', 'br_0000001b', '--as', 'duty-engineer', '--reason', 'mended');

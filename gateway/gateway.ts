@@ -324,6 +324,7 @@ async function startParts(deps: GatewayDeps, closings: Closing[]): Promise<Pick<
     ...started,
     reader,
     events,
+    outbox: stores.outbox,
     checkpoints,
     sync: sync?.sync ?? null,
   });

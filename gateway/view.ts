@@ -12,6 +12,7 @@ import type {
   PolicyQuestion,
   RunReport,
 } from './api/view.ts';
+import type { Outbox } from './alerts/outbox.ts';
 import type { Bindings } from './bindings.ts';
 import { forgetJournalFailures } from './boot.ts';
 import type { ClockWatch } from './clock-trust.ts';
@@ -55,6 +56,7 @@ export interface ViewParts {
   readonly policies: Policies;
   readonly executor: RunningExecutor;
   readonly journal: Journal;
+  readonly outbox: Outbox;
   readonly reader: JournalReader;
   readonly events: EventReader;
   readonly checkpoints: Checkpoints;
@@ -177,6 +179,7 @@ function statusOf(parts: ViewParts): ReturnType<GatewayView['status']> {
     open_actions: parts.journal.projection.open.rows.size,
     leases: [...parts.journal.projection.leases.rows.values()].filter(({ ttl_ms }) => ttl_ms !== null).length,
     breakers: parts.journal.projection.breakers.rows.size,
+    alerts: parts.outbox.status(),
     stop: parts.executor.control.stop,
   };
 }

@@ -46,7 +46,8 @@ export async function status(call: Call): Promise<ExitCode> {
     ['points', pointsLine(points)],
     ['operators', operators.map((one) => `${one.name} ${state(io, one.mode)}`).join(', ') || 'none'],
     ['policies', policies.flatMap((one) => policyLines(call, one)).join('\n') || 'none'],
-    ['actions', `${now.open_actions} open, ${count(now.leases, 'lease')}`],
+    ['actions', `${now.open_actions} open, ${count(now.leases, 'lease')}${breakersText(call, now)}`],
+    ['alerts', alertsText(call, now)],
     ['journal', `${count(now.journal_head, 'row')}; event log at ${now.events_head}`],
     ['sync', syncLine(call, sync)],
   ]);
@@ -57,6 +58,17 @@ function stopLine({ io }: Call, { who, at, reason, release }: NonNullable<Status
   const why = reason === null ? '' : `: ${reason}`;
   const leases = release ? 'leases are taken back' : 'leases stay as they are';
   return paint(io, 'red', `by ${who} since ${time(at)}${why}; nothing new is sent, ${leases}`);
+}
+
+function breakersText({ io }: Call, { breakers }: StatusView): string {
+  return breakers === 0 ? '' : `, ${paint(io, 'red', `${count(breakers, 'breaker')} open`)}: fibric breakers ls`;
+}
+
+/** Nothing while everybody has been told. */
+function alertsText({ io }: Call, { alerts: { undelivered, channels } }: StatusView): string | null {
+  const failing = channels.flatMap(({ label, problem }) => (problem === null ? [] : [`${label}: ${problem}`]));
+  if (failing.length === 0) return null;
+  return `${paint(io, 'red', `${undelivered} not delivered`)}: ${failing.join(', ')}`;
 }
 
 function clockLine({ io }: Call, { clock }: StatusView): string {

@@ -30,13 +30,19 @@ export interface ChannelStatus {
   readonly problem: string | null;
 }
 
+export interface OutboxStatus {
+  /** Pages that a channel has yet to take, and alerts that wait to be one. */
+  readonly undelivered: number;
+  readonly channels: readonly ChannelStatus[];
+}
+
 export interface Outbox extends Telling {
   /** Rows have become durable: there may be something to send. */
   touch(): void;
   start(): void;
   /** Ends what is being sent; what was not taken is sent at the next start. */
   stop(): Promise<void>;
-  channels(): readonly ChannelStatus[];
+  status(): OutboxStatus;
 }
 
 export interface OutboxDeps {
@@ -118,8 +124,14 @@ class JournalOutbox implements Outbox {
     }
   }
 
-  channels(): readonly ChannelStatus[] {
-    return this.#deps.channels.map(({ id, label }) => ({ id, label, problem: this.#problems.get(id) ?? null }));
+  status(): OutboxStatus {
+    const channels = this.#deps.channels.map(({ id, label }) => ({
+      id,
+      label,
+      problem: this.#problems.get(id) ?? null,
+    }));
+    const waits = [...this.#subjects.values()].flatMap(({ open, waiting }) => [open, waiting].filter(Boolean));
+    return { undelivered: waits.length, channels };
   }
 
   get #subjects(): ReadonlyMap<string, Subject> {

@@ -270,6 +270,10 @@ function statusOf(view: FakeGateway): StatusView {
     open_actions: 0,
     leases: 1,
     breakers: 1,
+    alerts: {
+      undelivered: 1,
+      channels: [{ id: 'webhook-1', label: 'webhook https://hooks.example.com', problem: 'ECONNREFUSED' }],
+    },
     stop: view.control.stop,
   };
 }

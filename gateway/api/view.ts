@@ -18,6 +18,7 @@ import type {
   Receipt,
   Trigger,
 } from '@fibric/sdk';
+import type { OutboxStatus } from '../alerts/outbox.ts';
 import type { BreakerView } from '../executor/breaker.ts';
 import type { Correction } from '../executor/correct.ts';
 import type { Ask, Asked } from '../persons.ts';
@@ -64,6 +65,8 @@ export interface StatusView {
   readonly leases: number;
   /** Breakers that are open. */
   readonly breakers: number;
+  /** What people have not been told yet, and the ways to tell them. */
+  readonly alerts: OutboxStatus;
   /** While everything is stopped: by whom, since when, why, and whether leases are taken back meanwhile. */
   readonly stop: Stop | null;
 }
