@@ -144,6 +144,20 @@ describe('an action that waits for a person', () => {
     ]);
   });
 
+  it('takes those that follow it along when somebody says no, unless the rule says to go on', async () => {
+    for (const [more, end] of [
+      ['', 'skipped'],
+      [', on_failure: continue', 'applied'],
+    ] as const) {
+      const asks = rule(ASKS).replace('hvac.setpoint }', "hvac.setpoint, entity: 'zone:412' }");
+      const free = FREE.replace('ALLOW }', `ALLOW${more && `, constraints: { ${more.slice(2)} }`} }`);
+      const k = kernel(ASKS, { policy: `${asks}${free}` });
+      await saying(k, await proposed(k, setpoint('412', 21), setpoint('413', 21)), veto);
+      await settled(k);
+      expect(k.receipts.map(({ outcome }) => outcome)).toEqual(['vetoed', end]);
+    }
+  });
+
   it('is one of several that are said yes and no to one by one', async () => {
     const k = kernel(ASKS);
     const plan_id = await proposed(k, setpoint('412', 21, { after: [] }), setpoint('413', 21, { after: [] }));
@@ -349,6 +363,17 @@ describe('a restart', () => {
     await after.clock.advance(3 * HOUR);
     expect(outcomes(after.receipts)).toEqual(['applied:verified', 'expired:approval_expired']);
     expect(planOf(after, second).status).toBe('expired');
+  });
+
+  it('is not the moment to say something: what is said while the gateway stops is refused, and not written down', async () => {
+    const k = kernel(ASKS);
+    const plan_id = await proposed(k, setpoint('412', 21));
+    const rows = k.journal.nextSeq;
+    const stopping = k.executor.stop();
+    for (const decision of ['approve', 'veto'] as const)
+      expect(await refusal(k, plan_id, { decision })).toBe('conflict');
+    await stopping;
+    expect(k.journal.nextSeq).toBe(rows);
   });
 
   it('with a clock that has gone back makes it wait no longer than was meant at first', async () => {

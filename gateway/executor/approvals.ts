@@ -76,6 +76,7 @@ type Chosen = PlanView['actions'][number];
 class Room implements Approvals {
   readonly #deps: ApprovalsDeps;
   readonly #waiters = new Map<string, Waiter>();
+  #closed = false;
 
   constructor(deps: ApprovalsDeps) {
     this.#deps = deps;
@@ -96,6 +97,8 @@ class Room implements Approvals {
 
   async say(say: Say): Promise<Said | null> {
     const { journal, people, records } = this.#deps;
+    // What waits is let go of by now: a no that nobody carries out must not be taken down.
+    if (this.#closed) throw new FibricError('conflict', 'the gateway is stopping; say it again when it runs');
     if (!mayApprove(people, say.who))
       throw new FibricError('forbidden', `${say.who} is not among the approvers that the site file lists`);
     const plan = records.plan(say.plan_id);
@@ -118,6 +121,7 @@ class Room implements Approvals {
   }
 
   close(): void {
+    this.#closed = true;
     for (const [action_id, { timer, resolve }] of this.#waiters) {
       timer.cancel();
       this.#waiters.delete(action_id);
@@ -176,7 +180,7 @@ class Room implements Approvals {
       reason_code: 'vetoed',
       reason: `${who} said no${why}`,
     });
-    if (end === null) throw new FibricError('conflict', `${action.action_id} is not up for approval any more`);
+    if (end === null) throw new Error(`${action.action_id} is up for approval, and nothing waits for it`);
     return end;
   }
 

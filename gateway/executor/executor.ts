@@ -83,8 +83,15 @@ export interface ExecutorDeps {
   readonly onReceipt: (receipt: Receipt) => void;
 }
 
-/** Outcomes after which later actions of a plan are not tried (`on_failure: stop`). */
-const FAILURES: ReadonlySet<Outcome> = new Set(['failed', 'unknown', 'superseded_externally', 'skipped']);
+/** Outcomes after which later actions of a plan are not tried (`on_failure: stop`): what they build on is not there. */
+const FAILURES: ReadonlySet<Outcome> = new Set([
+  'failed',
+  'unknown',
+  'superseded_externally',
+  'skipped',
+  'vetoed',
+  'basis_changed',
+]);
 
 /** How an action ended, as far as those that follow it need to know; null when the gateway stopped first. */
 type End = Pick<Receipt, 'action_id' | 'outcome'> | null;
