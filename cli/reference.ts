@@ -7,7 +7,8 @@ Made from the table of verbs (\`cli/verbs.ts\`) by \`node cli/reference.ts > doc
 
 It speaks to the gateway of one data folder, over loopback, with the token that lies there. Which folder: \`--data <dir>\`, else
 \`FIBRIC_DATA\`, else \`./.fibric/hotel\` or \`./.fibric/office\`, whichever one has a running gateway. With no gateway running there,
-\`receipts ls\`, \`receipts show\`, \`receipts verify\`, \`plans ls\`, \`plans show\` and \`events ls\` read the folder itself.
+\`receipts ls\`, \`receipts show\`, \`receipts verify\`, \`plans ls\`, \`plans show\` and \`events ls\` read the folder itself; \`policy diff\` always
+does. \`policy check\` and \`policy sign\` need no gateway.
 
 Results go to stdout, everything else to stderr, with what to do next. \`--json\` prints one document; \`ls\` and \`tail\` print one
 object a line. \`ls\` prints everything, oldest first; \`--limit\` keeps the newest of what has a time and the first of what has none.

@@ -30,6 +30,7 @@ test('why shows on one screen what woke it, who wanted it, which rules, which by
       'reason     zone 412 is occupied: 17 → 21.5 degC',
       'plan       pl_1, action 1 of 2, 2026-07-02 08:00:00Z, hash dddddddddddd',
       'decision   allow by comfort-setpoint at motion, policy cccccccccccc',
+      'policy     policy.yaml, in force since 2026-07-02 08:00:00Z by site file, row 1',
       'rules      allow comfort-setpoint (grant): hvac.setpoint is granted',
       'before     setpoint = 17',
       'target     setpoint = 21.5',

@@ -22,7 +22,7 @@ export async function why(call: Call): Promise<ExitCode> {
 type Fact = readonly [name: string, value: string | null];
 
 /** From the envelope to the decision. */
-function causes(io: Io, { receipt, trigger, plan, others }: WhyView): readonly Fact[] {
+function causes(io: Io, { receipt, trigger, plan, others, policy: activation }: WhyView): readonly Fact[] {
   const { capability, args, entity_key, device, connector, verdict, policy } = receipt;
   const where = [entity_key && `on ${entity_key}`, device && `→ ${device}`, connector && `via ${connector}`];
   const by = plan.reasoner ? `${plan.reasoner.provider} ${plan.reasoner.model ?? plan.reasoner.alias}` : null;
@@ -49,11 +49,17 @@ function causes(io: Io, { receipt, trigger, plan, others }: WhyView): readonly F
       'decision',
       `${state(io, verdict.decision.toLowerCase())} by ${verdict.rule ?? 'no rule'}${verdict.stage ? ` at ${verdict.stage}` : ''}${policy.hash ? `, policy ${short(policy.hash)}` : ''}`,
     ],
+    ['policy', activation && activationLine(activation)],
     [
       'rules',
       lines(verdict.rules.map((one) => `${state(io, one.decision)} ${one.rule} (${one.stage}): ${one.reason}`)),
     ],
   ];
+}
+
+function activationLine({ seq, at, who, sources }: NonNullable<WhyView['policy']>): string {
+  const files = sources.map(({ file, counter }) => (counter === null ? file : `${file} version ${counter}`)).join(', ');
+  return `${files}, in force since ${time(at)} by ${who}, row ${seq}`;
 }
 
 /** What was sent, what was answered, what was found afterwards. */

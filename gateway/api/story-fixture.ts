@@ -29,6 +29,12 @@ export function storyOf(receipt: Receipt): Story {
       action: 1,
       actions: 2,
     },
+    policy: {
+      seq: 1,
+      at: AT,
+      who: 'site file',
+      sources: [{ file: 'policy.yaml', sha256: 'd'.repeat(64), key: null, counter: null }],
+    },
     intents: [],
     others: [],
     chain: { seq, prev, hash, fault: null },

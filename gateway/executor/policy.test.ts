@@ -322,4 +322,28 @@ describe('a policy that is tightened while actions wait', () => {
     await k.clock.until(Promise.all([...all, other]));
     expect(begun).toEqual(['fcu-413', 'fcu-412', 'fcu-413']);
   });
+
+  it('K5 takes back at once what stands under a lease that the new one would not let stand', async () => {
+    const lease = 'lease: { ttl: 4h, fallback: baseline }';
+    const { k, use } = exchangeable(rules(`    constraints: { ${lease} }`));
+    k.say('fcu-412', 'window_open', true);
+    await k.propose([setpoint('412', 22)]);
+    expect(k.device.values.get('fcu-412/setpoint')).toBe(22);
+    const shut = 'interlocks: [{ point: "zone:{id}/window_open", must_be: false, max_age: 1h }]';
+    use(rules(`    constraints: { ${lease}, ${shut} }`));
+    await k.clock.advance(60_000);
+    expect(k.device.values.get('fcu-412/setpoint')).toBe(20);
+    expect(k.receipts.at(-1)).toMatchObject({ outcome: 'applied', lease: { state: 'released' } });
+  });
+
+  it('counts what was sent before it came to ration that', async () => {
+    const { k, use } = exchangeable(rules());
+    for (const zone of ['412', '413']) await k.propose([setpoint(zone, 21)]);
+    use(rules('    constraints: { quantity: { per_window: { count: 2, window: 1h } } }'));
+    await k.propose([setpoint('414', 21)]);
+    expect(said(k)).toBe('blocked:rate_limited');
+    await k.clock.advance(61 * MINUTE);
+    await k.propose([setpoint('414', 21)]);
+    expect(said(k)).toBe('applied:verified');
+  });
 });

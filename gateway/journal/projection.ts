@@ -105,6 +105,9 @@ export interface ActivePolicy extends Omit<PolicyEntry, 'type' | 'operator_uid'>
   readonly versions: Readonly<Record<string, SignedVersion>>;
 }
 
+/** When a policy began to decide last, in whose name, and from which files. */
+export type Activation = Pick<ActivePolicy, 'seq' | 'at' | 'who' | 'sources'>;
+
 export interface SignedVersion {
   readonly counter: number;
   readonly sha256: string;
@@ -148,6 +151,8 @@ function encodeOpen({ action, status, intent }: OpenAction): string {
   };
   return JSON.stringify(place);
 }
+
+export const activationKey = (operator: string, hash: string): string => `${operator}/${hash}`;
 
 function versionsOf(before: ActivePolicy['versions'], { sources }: PolicyEntry): ActivePolicy['versions'] {
   const signed = sources.flatMap(({ file, sha256, counter }) =>
@@ -210,6 +215,8 @@ export class Projection {
   readonly policies = new Table<ActivePolicy>('policy', canonicalText);
   /** By subject: what people have not been told yet, and when they were told last. */
   readonly alerts = new Table<Subject>('alert', canonicalText);
+  /** Of every policy that ever decided, by `activationKey`. */
+  readonly activations = new Table<Activation>('activation', canonicalText);
   readonly breakers = new Table<Breaker>('breaker', canonicalText);
   /** Failures that may open a breaker, oldest first. */
   readonly failures = new Table<readonly Failure[]>('failure', canonicalText);
@@ -227,10 +234,10 @@ export class Projection {
 
   get tables(): readonly Table<unknown>[] {
     const { open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited } = this;
-    const { policies, alerts, breakers, failures, unknowns, freed, meta } = this;
+    const { policies, activations, alerts, breakers, failures, unknowns, freed, meta } = this;
     const standing = [open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited];
     const told = [alerts, breakers, failures, unknowns, freed];
-    const tables = [...standing, policies, ...told, meta, this.logs, this.tiles];
+    const tables = [...standing, policies, activations, ...told, meta, this.logs, this.tiles];
     return tables as readonly Table<unknown>[];
   }
 
@@ -275,6 +282,7 @@ export class Projection {
         const { operator, hash, text, names, sources, who, seq, at } = row;
         const versions = versionsOf(this.policies.rows.get(row.operator_uid)?.versions ?? {}, row);
         this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at, versions });
+        if (hash !== null) this.activations.set(activationKey(operator, hash), { seq, at, who, sources });
         return null;
       }
       case 'approval/1':

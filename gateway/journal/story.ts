@@ -15,6 +15,7 @@ import {
   seqOf,
 } from './entries.ts';
 import { rowReader } from '../proof/openings.ts';
+import { type Activation, activationKey } from './projection.ts';
 import { chainFault } from './store.ts';
 
 /** A row of the action's story as it stands in the journal. */
@@ -39,6 +40,8 @@ export interface Story {
     readonly action: number;
     readonly actions: number;
   };
+  /** The row with which the policy that decided came into force last; null where none decided. */
+  readonly policy: Activation | null;
   /** One per attempt, oldest first, with the row's own place. */
   readonly intents: readonly (IntentEntry & { readonly seq: number; readonly hash: string; readonly at: string })[];
   /** Other rows about this action: what a settlement saw, and what refers to the receipt since. In order, as they stand. */
@@ -63,6 +66,11 @@ export function storyTeller(db: Database.Database): (receiptId: string) => Story
     `SELECT seq, hash, body FROM entries WHERE seq > ? AND seq <= ? AND kind <> 'plan/1'
        AND (instr(body, ?) > 0 OR instr(body, ?) > 0) ORDER BY seq`,
   );
+  const activation = db.prepare<[string], string>("SELECT row FROM state WHERE tab = 'activation' AND key = ?").pluck();
+  const activated = ({ operator, policy: { hash } }: ReceiptEntry): Activation | null => {
+    const row = hash === null ? undefined : activation.get(activationKey(operator, hash));
+    return row === undefined ? null : (JSON.parse(row) as Activation);
+  };
   const read = rowReader(db);
   const parsed = <E extends Entry>(stored: Stored): StoryRow<E> => ({
     row: read<E>(stored),
@@ -78,7 +86,8 @@ export function storyTeller(db: Database.Database): (receiptId: string) => Story
     const { action_id } = own.row;
     const quoted = [action_id, receiptId].map((id) => JSON.stringify(id)) as [string, string];
     const rows = about.all(plan.seq, stored.seq + ROWS_BEHIND, ...quoted).map((row) => parsed(row));
-    return tell(own, parsed<PlanEntry>(plan), rows, faultOf(stored, at.get(stored.seq - 1)));
+    const fault = faultOf(stored, at.get(stored.seq - 1));
+    return { ...tell(own, parsed<PlanEntry>(plan), rows, fault), policy: activated(own.row) };
   };
 }
 
@@ -94,7 +103,7 @@ function tell(
   plan: StoryRow<PlanEntry>,
   rows: readonly StoryRow[],
   fault: string | null,
-): Story {
+): Omit<Story, 'policy'> {
   const { row, hash } = own;
   const { plan_id, plan_hash, reasoner, actions } = plan.row;
   const others = rows.filter((other) => other.row.seq !== row.seq && other.row.type !== 'intent/1');

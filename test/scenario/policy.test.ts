@@ -72,6 +72,9 @@ test('P7 P8 SIGHUP takes a new policy over; a bad or missing one leaves the last
     code: 0,
   });
 
+  expect((await gateway.fibric('why', refused.receipt_id)).out).toMatch(
+    /^policy +.\/puppet\/policy.yaml, in force since .*Z by SIGHUP, row \d+$/m,
+  );
   writeFileSync(policyFile(), `${readFileSync(policyFile(), 'utf8')}alow: [hvac.setpoint]\n`);
   const kept = await hangUp(({ state }) => state === 'kept');
   expect(kept).toMatchObject({
