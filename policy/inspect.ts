@@ -56,26 +56,32 @@ export function inspect(rules: readonly PolicyRule[], facts: Facts, moment: Mome
   );
   for (const rule of rules) {
     if (rule.decision === 'BLOCK') failures.push(...forbids(rule, clamped, watched));
-    for (const { constraint, answer } of askAll(rule, moment, clamped, watched)) {
+    askAll(rule, moment, clamped, watched, (constraint, answer) => {
       if (answer?.kind === 'noop') noop ??= answer;
       else if (answer?.kind === 'note')
         notes.push({ rule: rule.id, stage: KINDS[constraint.kind].stage, reason: answer.reason });
       else if (answer !== null) failures.push(failureOf(rule, constraint, answer));
-    }
+    });
   }
   return { failures, noop, notes, evidence: evidence(), missing: missing(), clamped };
 }
 
-interface Asked {
-  readonly constraint: Constraint;
-  readonly answer: Answer;
-}
-
-/** What the constraints of a rule answer that are asked at `moment`; one that concerns a clamp as well is asked twice. */
-export function* askAll(rule: PolicyRule, moment: Moment, clamped: Clamped, proposed: Facts): Generator<Asked> {
-  for (const constraint of rule.decision === 'BLOCK' ? [] : rule.constraints) {
+/**
+ * Asks the constraints of a rule that are asked at `moment`, and tells `take` of each answer; one that concerns a clamp as well is asked
+ * twice. A decision by many rules asks thousands, so nothing is made for each but its answer.
+ */
+export function askAll(
+  rule: PolicyRule,
+  moment: Moment,
+  clamped: Clamped,
+  proposed: Facts,
+  take: (constraint: Constraint, answer: Answer) => void,
+): void {
+  if (rule.decision === 'BLOCK') return;
+  for (const constraint of rule.constraints) {
     if (!KINDS[constraint.kind].at.includes(moment)) continue;
-    for (const facts of factsFor(constraint, clamped, proposed)) yield { constraint, answer: ask(constraint, facts) };
+    if (proposed === clamped.facts) take(constraint, ask(constraint, proposed));
+    else for (const facts of factsFor(constraint, clamped, proposed)) take(constraint, ask(constraint, facts));
   }
 }
 

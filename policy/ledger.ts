@@ -1,7 +1,8 @@
 /** What each rule says of an action, constraint by constraint, also where it is not what decided: for people who ask why. */
 import { askAll, forbids } from './inspect.ts';
 import { clamp } from './clamp.ts';
-import { KINDS, type KindName } from './kinds/table.ts';
+import type { Answer } from './kinds/kind.ts';
+import { type Constraint, KINDS, type KindName } from './kinds/table.ts';
 import type { Match, Policy, PolicyRule, RuleDecision } from './rules.ts';
 import { matchingRules } from './rules.ts';
 import type { ActionFacts, Facts, Moment } from './types.ts';
@@ -43,15 +44,11 @@ export function ledger(policy: Policy | null, facts: Facts, moment: Moment): rea
     .map((rule) => {
       if (!matching.includes(rule)) return elsewhere(rule, action);
       if (rule.decision === 'BLOCK') return forbidding(rule, forbids(rule, clamped, facts)[0]?.reason ?? null);
-      const asked = [...askAll(rule, moment, clamped, facts)];
+      const asked = new Map<Constraint, Answer[]>(rule.constraints.map((one) => [one, []]));
+      askAll(rule, moment, clamped, facts, (one, answer) => asked.get(one)?.push(answer));
       return granting(
         rule,
-        rule.constraints.map((one) =>
-          accountOf(
-            one.kind,
-            asked.filter(({ constraint }) => constraint === one).map(({ answer }) => answer),
-          ),
-        ),
+        [...asked].map(([{ kind }, answers]) => accountOf(kind, answers)),
       );
     });
 }
@@ -79,9 +76,7 @@ function granting({ id, decision }: PolicyRule, constraints: readonly Constraint
   return { rule: id, says: decision, verdict, reason: failed?.reason ?? null, constraints };
 }
 
-type Answers = readonly ReturnType<(typeof KINDS)[KindName]['check']>[];
-
-function accountOf(kind: KindName, answers: Answers): ConstraintAccount {
+function accountOf(kind: KindName, answers: readonly Answer[]): ConstraintAccount {
   const { stage, at } = KINDS[kind];
   if (answers.length === 0) return { kind, stage, answer: at.length === 0 ? 'told' : 'later', reason: null };
   // Asked of what was proposed and of what a clamp makes of it, the worse answer counts.
