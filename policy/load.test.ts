@@ -395,7 +395,6 @@ describe('loadPolicy: what it warns of', () => {
     const text = `version: 1\nrules:\n  - { id: r, match: { capability: hvac.mode }, decision: ALLOW, constraints: ${constraints} }\n`;
     const loaded = loadPolicy([{ file: 'p.yaml', text }], KNOWN);
     expect('warnings' in loaded ? loaded.warnings.map(formatFinding) : []).toEqual([
-      'p.yaml:3:5 rules[0]: on_unknown is not acted on: the key stays spent, and the entity is free for other actions',
       'p.yaml:3:5 rules[0]: authority.bacnet_priority is not acted on: no driver here writes into a priority array',
     ]);
   });

@@ -174,11 +174,9 @@ function unaskedConstraints(draft: Draft): readonly Finding[] {
 
 /** What can be written and is not acted on by this release: said, rather than passed over (G-PS-3). */
 function unactedTerms(draft: Draft): readonly Finding[] {
-  return draft.rule.constraints.flatMap((one) => {
-    if (one.kind === 'on_unknown')
-      return [at(draft, 'on_unknown is not acted on: the key stays spent, and the entity is free for other actions')];
-    if (one.kind === 'authority' && one.terms.bacnet_priority !== undefined)
-      return [at(draft, 'authority.bacnet_priority is not acted on: no driver here writes into a priority array')];
-    return [];
-  });
+  const bySlot = draft.rule.constraints.some(
+    (one) => one.kind === 'authority' && one.terms.bacnet_priority !== undefined,
+  );
+  const why = 'authority.bacnet_priority is not acted on: no driver here writes into a priority array';
+  return bySlot ? [at(draft, why)] : [];
 }

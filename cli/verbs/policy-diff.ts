@@ -1,7 +1,7 @@
 /** What a changed policy would have said to everything that was decided: read from the folder, whether a gateway runs there or not. */
 import { resolve } from 'node:path';
 import { readPolicy } from '@fibric/gateway/config/policy-files';
-import type { ActivePolicy } from '@fibric/gateway/journal/projection';
+import type { ActivePolicy } from '@fibric/gateway/journal/policies';
 import { openJournalReader } from '@fibric/gateway/journal/reader';
 import type { JournalReader } from '@fibric/gateway/journal/types';
 import { type Difference, difference, type Finding, type Policy, type Said } from '@fibric/policy';

@@ -1,7 +1,7 @@
 /** For tests: a journal in memory, and a gateway made of it. */
 import type { Mode, Receipt } from '@fibric/sdk';
 import { type FakeControl, fakeControl } from './control-fixture.ts';
-import type { ActivePolicy } from '../journal/projection.ts';
+import type { ActivePolicy } from '../journal/policies.ts';
 import { MemoryAlerts } from './alert-fixture.ts';
 import { fakePeople } from './people-fixture.ts';
 import type { Story } from '../journal/story.ts';

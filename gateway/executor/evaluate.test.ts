@@ -96,6 +96,13 @@ describe('a question', () => {
     ]);
   });
 
+  it('names the breaker that keeps the entity shut', async () => {
+    const k = kernel();
+    k.device.behaviours = ['refuse'];
+    for (const celsius of [20.5, 21, 21.5]) await k.propose([setpoint('412', celsius)]);
+    expect((await ask(k)).hurdles).toMatchObject([{ stage: 'box', reason_code: 'breaker_open' }]);
+  });
+
   it('has one answer where there is no policy', async () => {
     const k = kernel({ policy: null });
     expect(await ask(k)).toMatchObject({ decision: 'BLOCK', reason_code: 'no_policy', policy_hash: null, rules: [] });

@@ -17,6 +17,7 @@ import type { Proposal } from '../kernel.ts';
 import { type Admitted, admitAction } from './admit.ts';
 import { argumentsFor } from './arguments.ts';
 import { readBefore } from './before.ts';
+import { broken } from './breaker.ts';
 import type { DisposeDeps } from './dispose.ts';
 import { actionFacts, currentFact, gatherFacts, judge, keyTime } from './facts.ts';
 import { heldBack as heldOff } from './holds.ts';
@@ -158,6 +159,7 @@ function hurdlesOf(deps: EvaluateDeps, job: Job): readonly Hurdle[] {
     off && { stage: 'box', ...off },
     done === null ? null : { stage: 'key', reason_code: 'deduped', reason: done },
     key.kind === 'refused' ? { stage: 'key', ...key } : null,
+    broken(projection, job),
     heldBack(deps, job, deps.facts.clock.wallMs()),
     leaseRefusal(projection, deps.elapsed, job),
   ];

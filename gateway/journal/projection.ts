@@ -9,6 +9,7 @@ import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
 import { CompactRange } from '../proof/tree.ts';
 import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
 import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
+import { type Activation, type ActivePolicy, policyRow } from './policies.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
@@ -18,7 +19,6 @@ import {
   type IntentEntry,
   type Origin,
   type PlanEntry,
-  type PolicyEntry,
   type ReceiptEntry,
   type Row,
   seqOf,
@@ -97,31 +97,6 @@ export interface Stop {
   readonly at: string;
 }
 
-/** The policy that decides on what an operator proposes. */
-export interface ActivePolicy extends Omit<PolicyEntry, 'type' | 'operator_uid'> {
-  readonly seq: number;
-  readonly at: string;
-  /** By file, the newest signed version that ever counted. */
-  readonly versions: Readonly<Record<string, SignedVersion>>;
-}
-
-/** When a policy began to decide last, in whose name, and from which files. */
-export type Activation = Pick<ActivePolicy, 'seq' | 'at' | 'who' | 'sources'>;
-
-export interface SignedVersion {
-  readonly counter: number;
-  readonly sha256: string;
-}
-
-/** The log that the tree is signed as, and how far. */
-export interface LogState {
-  readonly origin: string;
-  readonly key: string;
-  /** Its newest checkpoint, and the newest that a witness has cosigned, as notes. */
-  readonly signed: string | null;
-  readonly cosigned: string | null;
-}
-
 /** A consumed key that is not an episode's: found again for as long as the journal lives. */
 export interface ConsumedKey {
   readonly key: string;
@@ -150,15 +125,6 @@ function encodeOpen({ action, status, intent }: OpenAction): string {
     intent_seq: intent?.seq ?? null,
   };
   return JSON.stringify(place);
-}
-
-export const activationKey = (operator: string, hash: string): string => `${operator}/${hash}`;
-
-function versionsOf(before: ActivePolicy['versions'], { sources }: PolicyEntry): ActivePolicy['versions'] {
-  const signed = sources.flatMap(({ file, sha256, counter }) =>
-    counter === null ? [] : [[file, { sha256, counter }]],
-  );
-  return { ...before, ...Object.fromEntries(signed) };
 }
 
 const openedAt = ({ at, clock }: Row): Pick<Episode, 'opened_ms' | 'opened_mono_ms' | 'boot_id'> => ({
@@ -278,13 +244,9 @@ export class Projection {
       case 'acknowledge/1':
         for (const hold of row.holds) this.liveHolds.delete(hold);
         return null;
-      case 'policy/1': {
-        const { operator, hash, text, names, sources, who, seq, at } = row;
-        const versions = versionsOf(this.policies.rows.get(row.operator_uid)?.versions ?? {}, row);
-        this.policies.set(row.operator_uid, { operator, hash, text, names, sources, who, seq, at, versions });
-        if (hash !== null) this.activations.set(activationKey(operator, hash), { seq, at, who, sources });
+      case 'policy/1':
+        policyRow(this, row);
         return null;
-      }
       case 'approval/1':
       case 'alert/1':
       case 'page/1':

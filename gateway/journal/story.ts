@@ -15,7 +15,7 @@ import {
   seqOf,
 } from './entries.ts';
 import { rowReader } from '../proof/openings.ts';
-import { type Activation, activationKey } from './projection.ts';
+import { type Activation, activationKey } from './policies.ts';
 import { chainFault } from './store.ts';
 
 /** A row of the action's story as it stands in the journal. */

@@ -1,7 +1,7 @@
 /** What the journal shows to those who only read: the API, the CLI (also offline), sync. */
 import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
 import type { RedactionEntry } from './entries.ts';
-import type { ActivePolicy } from './projection.ts';
+import type { ActivePolicy } from './policies.ts';
 import type { AlertReader } from './alert-reader.ts';
 import type { Waiting } from './approvals.ts';
 import type { Story } from './story.ts';

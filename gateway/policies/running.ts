@@ -15,7 +15,7 @@ import { canonicalText } from '../journal/canonical.ts';
 import type { PolicyEntry } from '../journal/entries.ts';
 import { raise } from '../alerts/raise.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { ActivePolicy } from '../journal/projection.ts';
+import type { ActivePolicy } from '../journal/policies.ts';
 
 /** What decides on the proposals of one operator. */
 export interface RunningPolicy {

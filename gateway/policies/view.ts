@@ -1,6 +1,6 @@
 /** The running policies as the API lists them. */
 import type { Finding } from '@fibric/policy';
-import type { ActivePolicy } from '../journal/projection.ts';
+import type { ActivePolicy } from '../journal/policies.ts';
 import type { RunningPolicy } from './running.ts';
 
 export interface PolicyView {
