@@ -18,15 +18,6 @@ export interface SignedVersion {
   readonly sha256: string;
 }
 
-/** The log that the tree is signed as, and how far. */
-export interface LogState {
-  readonly origin: string;
-  readonly key: string;
-  /** Its newest checkpoint, and the newest that a witness has cosigned, as notes. */
-  readonly signed: string | null;
-  readonly cosigned: string | null;
-}
-
 export const activationKey = (operator: string, hash: string): string => `${operator}/${hash}`;
 
 /** A policy begins to decide, or none does any more; versions that have counted are not forgotten over that. */

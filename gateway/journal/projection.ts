@@ -97,6 +97,15 @@ export interface Stop {
   readonly at: string;
 }
 
+/** The log that the tree is signed as, and how far. */
+export interface LogState {
+  readonly origin: string;
+  readonly key: string;
+  /** Its newest checkpoint, and the newest that a witness has cosigned, as notes. */
+  readonly signed: string | null;
+  readonly cosigned: string | null;
+}
+
 /** A consumed key that is not an episode's: found again for as long as the journal lives. */
 export interface ConsumedKey {
   readonly key: string;
