@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, type KernelOptions, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { rowsOf } from '../../test/support/rows.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { fsck } from '../journal/fsck.ts';
 import { openJournalReader } from '../journal/reader.ts';
@@ -65,6 +66,24 @@ describe('the breaker', () => {
     k.device.unreadable.add('setpoint');
     for (const celsius of [20, 21, 22]) await k.propose([setpoint('412', celsius)]);
     expect([said(k).at(-1), open(k)]).toEqual(['failed:device_unreadable', []]);
+  });
+
+  it('B5 does not count what came to nothing because the process ended', async () => {
+    const device = new FakeDevice();
+    device.values.set('gate-A/counter', 7);
+    const dataDir = scratchDir();
+    const clock = new VirtualClock();
+    for (let life = 1; life <= 4; life++) {
+      // Left as a killed process leaves it: intended, and never sent.
+      const k = startKernel({ dataDir, device, clock, bootId: `boot-${life}` });
+      await clock.advance(10_000);
+      expect(open(k)).toEqual([]);
+      expect(k.receipts.map(({ reason_code }) => reason_code)).toEqual(life === 1 ? [] : ['not_applied']);
+      device.onWrite = () => new Promise<void>(() => undefined);
+      void k.executor.submit(k.proposal([pulse('A', { occurrence: `ev=ticket-${life}` })]));
+      await clock.advance(1_000);
+      k.journal.close();
+    }
   });
 
   it('B5 opens for a connection after ten failures within ten minutes, and not when they are further apart', async () => {

@@ -2,9 +2,9 @@
  * Failures that add up, and what is kept shut because of them, as it follows from the rows (execution §2.12 "breaker").
  */
 import { LIMITS, type Outcome } from '@fibric/sdk';
-import type { Action, ReceiptEntry, Row } from './entries.ts';
+import type { ReceiptEntry, Row } from './entries.ts';
 import { type Mark, markOf } from './leases.ts';
-import type { Projection } from './projection.ts';
+import type { OpenAction, Projection } from './projection.ts';
 
 /** What a breaker keeps shut; null: whatever it is. */
 export interface BreakerScope {
@@ -51,13 +51,22 @@ const WORKED: ReadonlySet<Outcome> = new Set(['applied', 'applied_unverified']);
 export const entityTally = (capability: string, entityKey: string): string => `${capability} ${entityKey}`;
 export const connectorTally = (capability: string, connector: string): string => `${capability} =${connector}`;
 
-/** A failure counts when something was intended and certainly came to nothing; releases are tried for ever and do not. */
-export function failureRow(projection: Projection, action: Action, row: Row<ReceiptEntry>, receiptId: string): void {
+/**
+ * A failure counts when something was intended and certainly came to nothing. Releases are tried for ever and do not count, nor does what
+ * came to nothing because the process ended.
+ */
+export function failureRow(
+  projection: Projection,
+  { action, intent }: OpenAction,
+  row: Row<ReceiptEntry>,
+  receiptId: string,
+): void {
   const { failures } = projection;
   const { capability, entity_key, connector } = action;
   const entity = entityTally(capability, entity_key);
   if (WORKED.has(row.outcome)) failures.delete(entity);
   if (row.outcome !== 'failed' || row.attempt === 0 || action.releases !== undefined) return;
+  if (intent?.epoch !== row.epoch) return;
   const failure: Failure = { receipt_id: receiptId, at: markOf(row) };
   for (const [key, kept] of [
     [entity, LIMITS.breakerEntity],

@@ -344,7 +344,7 @@ export class Projection {
     if (!open) return null;
     const { action } = open;
     leaseReceipt(this, open, row, receiptId);
-    failureRow(this, action, row, receiptId);
+    failureRow(this, open, row, receiptId);
     unknownRow(this, action, row, receiptId);
     if (changes(row)) this.#changed(action, row);
     if (!consumes(row)) return null;
