@@ -1,11 +1,13 @@
 /**
- * Makes the documents that are lists of something in the code: `docs/ERRORS.md` from the error table, `docs/FAULTS.md` from the tests.
+ * Makes the documents that are lists of something in the code: `docs/ERRORS.md` from the error table, `docs/FAULTS.md` from the tests,
+ * `docs/STATES.md` from the life of an action.
  * `node tools/docs.ts` writes them, `--check` says which one is not what the code says.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERRORS } from '@fibric/sdk';
 import { faultsPage } from './faults.ts';
+import { statesPage } from './states.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -25,6 +27,7 @@ ${rows.join('\n')}
 const documents: readonly (readonly [file: string, text: string])[] = [
   ['docs/ERRORS.md', errors()],
   ['docs/FAULTS.md', faultsPage(root)],
+  ['docs/STATES.md', statesPage()],
 ];
 
 let stale = 0;
