@@ -6,7 +6,6 @@ const WORDS = {
   approval: 'a yes',
   last_approval: 'the last yes it needs',
   intent: 'an intent',
-  probe: 'a look at the device',
 };
 
 /** The page as it should stand. */

@@ -149,8 +149,7 @@ function lines(all: readonly string[]): string | null {
 
 function outcomeOf(row: WhyView['others'][number]): string {
   if (row.type === 'receipt/1') return ` ${row.outcome}`;
-  if (row.type === 'correction/1') return ` ${correctionText(row)}`;
-  return row.type === 'probe/1' ? ` ${row.conclusion}` : '';
+  return row.type === 'correction/1' ? ` ${correctionText(row)}` : '';
 }
 
 /** The time of day with its milliseconds. */

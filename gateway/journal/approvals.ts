@@ -1,6 +1,7 @@
 /** What actions wait for, and what persons say of them, as it stands in the rows. */
 import type { PointValue, Quality, RuleVerdict } from '@fibric/sdk';
 import { idAt, type Row } from './entries.ts';
+import { stepped } from './lifecycle.ts';
 import { type Mark, markOf } from './leases.ts';
 import type { Projection } from './projection.ts';
 
@@ -64,6 +65,7 @@ export function approvalRow(projection: Projection, row: Row<ApprovalEntry>): vo
     if (!open) throw new Error(`approval ${row.seq} names ${action_id}, which is not open`);
     const given = [...(projection.approvals.rows.get(action_id) ?? []), said];
     projection.approvals.set(action_id, given);
-    if (given.length >= (open.waiting?.approvers ?? 1)) projection.open.set(action_id, { ...open, status: 'queued' });
+    const step = given.length >= (open.waiting?.approvers ?? 1) ? 'last_approval' : 'approval';
+    projection.open.set(action_id, { ...open, status: stepped(open.status, step) });
   }
 }

@@ -181,16 +181,6 @@ export interface LeaseGrant {
   readonly physical_points: readonly string[];
 }
 
-/** What a settlement saw, each time it looked (T5). */
-export interface ProbeEntry {
-  readonly type: 'probe/1';
-  readonly action_id: string;
-  readonly attempt: number;
-  readonly reason_code: string;
-  readonly readback: Receipt['readback'];
-  readonly conclusion: string;
-}
-
 export interface ModeEntry {
   readonly type: 'mode/1';
   readonly operator: string;
@@ -328,7 +318,6 @@ export type Entry =
   | PlanEntry
   | RunEntry
   | IntentEntry
-  | ProbeEntry
   | ModeEntry
   | ApprovalEntry
   | StopEntry

@@ -9,23 +9,23 @@ interface Expected {
 
 /** The same machine, written down a second time: what is not named must not be possible. */
 const EXPECTED: Readonly<Record<Standing, Expected>> = {
-  refused: { steps: {}, ends: 'blocked expired rejected truncated' },
+  refused: { steps: {}, ends: 'blocked rejected truncated' },
   awaiting: {
     steps: { approval: 'awaiting', last_approval: 'queued' },
-    ends: 'basis_changed blocked expired vetoed',
+    ends: 'expired vetoed',
   },
   queued: {
     steps: { intent: 'intent' },
-    ends: 'basis_changed blocked deduped expired failed noop refused_busy renewed shadow skipped superseded vetoed',
+    ends: 'basis_changed blocked deduped expired failed noop refused_busy renewed shadow skipped superseded',
   },
   intent: {
-    steps: { intent: 'intent', probe: 'intent' },
+    steps: { intent: 'intent' },
     ends: 'applied applied_unverified basis_changed blocked expired failed noop renewed superseded_externally unknown',
   },
 };
 
 const STANDINGS = Object.keys(LIFECYCLE) as Standing[];
-const NOWHERE = { approval: null, last_approval: null, intent: null, probe: null };
+const NOWHERE = { approval: null, last_approval: null, intent: null };
 
 describe('the life of an action', () => {
   it.each(STANDINGS)('%s: every step and every end is as expected, and there is no other', (standing) => {
@@ -47,6 +47,6 @@ describe('the life of an action', () => {
     const commits = STANDINGS.flatMap((standing) =>
       Object.entries(LIFECYCLE[standing].steps).map(([step, { commit }]) => `${step} ${commit}`),
     );
-    expect([...new Set(commits)].toSorted()).toEqual(['approval T2', 'intent T3', 'last_approval T2', 'probe T5']);
+    expect([...new Set(commits)].toSorted()).toEqual(['approval T2', 'intent T3', 'last_approval T2']);
   });
 });

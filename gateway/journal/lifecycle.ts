@@ -8,18 +8,20 @@
 import type { Outcome } from '@fibric/sdk';
 
 /** Where an action stands that has no receipt yet. */
-export type Standing = 'refused' | 'awaiting' | 'queued' | 'intent';
+export type Standing = 'refused' | Open;
+/** Where it stands while something may still come of it. */
+export type Open = 'awaiting' | 'queued' | 'intent';
 
 /** What happens to it before its receipt; each is a row of the journal. `last_approval`: nobody else has to be asked. */
-export type Step = 'approval' | 'last_approval' | 'intent' | 'probe';
+export type Step = 'approval' | 'last_approval' | 'intent';
 
 /** What is committed, and before what: the names of §2.4. */
-export type Commit = 'T1' | 'T2' | 'T3' | 'T4' | 'T5';
+type Commit = 'T2' | 'T3';
 
 export interface Stage {
   readonly words: string;
   /** Where each step leads; a step that is not named does not happen here. */
-  readonly steps: Readonly<Partial<Record<Step, { readonly to: Standing; readonly commit: Commit }>>>;
+  readonly steps: Readonly<Partial<Record<Step, { readonly to: Open; readonly commit: Commit }>>>;
   /** How it may end from here, in the receipt that is its last row. */
   readonly ends: readonly Outcome[];
 }
@@ -31,27 +33,34 @@ export const LIFECYCLE: Readonly<Record<Standing, Stage>> = {
   refused: {
     words: 'not admitted; its receipt is in the commit of its plan, or in the next',
     steps: {},
-    ends: ['blocked', 'truncated', 'rejected', 'expired'],
+    ends: ['blocked', 'truncated', 'rejected'],
   },
   awaiting: {
     words: 'admitted, and waits for persons',
     steps: { approval: { to: 'awaiting', commit: 'T2' }, last_approval: { to: 'queued', commit: 'T2' } },
-    ends: ['vetoed', 'expired', 'basis_changed', 'blocked'],
+    ends: ['vetoed', 'expired'],
   },
   queued: {
     words: 'admitted, and waits for its turn; everything is asked again then',
     steps: { intent: { to: 'intent', commit: 'T3' } },
-    ends: [...FOUND_OUT, 'vetoed', 'deduped', 'refused_busy', 'superseded', 'skipped', 'shadow'],
+    ends: [...FOUND_OUT, 'deduped', 'refused_busy', 'superseded', 'skipped', 'shadow'],
   },
   intent: {
     words: 'may be on its way, at the device, or lost: in doubt until it is read back',
-    steps: { intent: { to: 'intent', commit: 'T3' }, probe: { to: 'intent', commit: 'T5' } },
+    steps: { intent: { to: 'intent', commit: 'T3' } },
     ends: [...FOUND_OUT, 'applied', 'applied_unverified', 'superseded_externally', 'unknown'],
   },
 };
 
+/** Where `step` leads from here. Throws where it does not happen: whoever wrote that row has a defect, and it is not to be built upon. */
+export function stepped(from: Standing, step: Step): Open {
+  const to = stepFrom(from, step);
+  if (to === null) throw new Error(`no ${step} comes to an action that is ${from}`);
+  return to;
+}
+
 /** Where `step` leads from here; null: it does not happen here. */
-export function stepFrom(from: Standing, step: Step): Standing | null {
+export function stepFrom(from: Standing, step: Step): Open | null {
   return LIFECYCLE[from].steps[step]?.to ?? null;
 }
 

@@ -10,6 +10,7 @@ import { CompactRange } from '../proof/tree.ts';
 import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
 import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
 import { type Activation, type ActivePolicy, policyRow } from './policies.ts';
+import { type Open, stepped } from './lifecycle.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
@@ -29,7 +30,7 @@ export interface OpenAction {
   readonly origin: Origin;
   readonly reasoning: string | null;
   /** `awaiting` until as many persons have said yes as it needs. */
-  readonly status: 'queued' | 'awaiting' | 'intent';
+  readonly status: Open;
   readonly action: Action;
   readonly waiting: Waiting | null;
   readonly since_ms: number;
@@ -276,7 +277,6 @@ export class Projection {
       case 'redaction/1':
       case 'clock/1':
       case 'run/1':
-      case 'probe/1':
         return null;
     }
   }
@@ -334,7 +334,7 @@ export class Projection {
   #intent(row: Row<IntentEntry>): void {
     const open = this.open.rows.get(row.action_id);
     if (!open) throw new Error(`intent ${row.seq} names ${row.action_id}, which is not open`);
-    this.open.set(row.action_id, { ...open, status: 'intent', intent: row });
+    this.open.set(row.action_id, { ...open, status: stepped(open.status, 'intent'), intent: row });
   }
 
   #receipt(row: Row<ReceiptEntry>, receiptId: string): ConsumedKey | null {

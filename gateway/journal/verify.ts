@@ -4,18 +4,11 @@
  * they are.
  */
 import { hash } from 'node:crypto';
-import { LIMITS, type Receipt } from '@fibric/sdk';
+import { LIMITS } from '@fibric/sdk';
 import type { CorrectionEntry } from './corrections.ts';
 import type { Entry, ReceiptEntry, Row } from './entries.ts';
+import { needsIntent } from './lifecycle.ts';
 import { consumes } from './projection.ts';
-
-/** Outcomes that a device can only have reached through an intent. */
-const NEEDS_INTENT: ReadonlySet<Receipt['outcome']> = new Set([
-  'applied',
-  'applied_unverified',
-  'superseded_externally',
-  'unknown',
-]);
 
 /** Consumed keys, twelve bytes each: half a SHA-256 is plenty against accidents. Grows with their number and with nothing else. */
 class KeySet {
@@ -114,7 +107,7 @@ export class Story {
   #receipt(row: Row<ReceiptEntry>, whole: boolean): string | null {
     const state = this.#open.get(row.action_id);
     if (!state && whole) return `a receipt for ${row.action_id}, which has none open (a second one?)`;
-    if (state === 'admitted' && NEEDS_INTENT.has(row.outcome)) return `${row.outcome} without an intent`;
+    if (state === 'admitted' && needsIntent(row.outcome)) return `${row.outcome} without an intent`;
     this.#open.delete(row.action_id);
     this.#asked.delete(row.action_id);
     this.receipts++;

@@ -14,6 +14,7 @@
  * K11 What somebody was told of is still there.
  * K13 A release does not write over what somebody else has set since.
  * K14 What waits for persons is begun only after as many of them said yes, and not after one said no.
+ * K15 An action goes the ways of the table of its life, and no others.
  * K12 A second attempt finds the device as the first one found it: what somebody else did in between is not overwritten.
  */
 import { createHash } from 'node:crypto';
@@ -21,6 +22,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { LIMITS, type PointState, type PointValue, type Receipt } from '@fibric/sdk';
 import type { Action, Entry, IntentEntry, ReceiptEntry, Row } from '@fibric/gateway/journal/entries';
+import { mayEnd, type Standing, type Step, stepFrom } from '@fibric/gateway/journal/lifecycle';
 import { Projection } from '@fibric/gateway/journal/projection';
 import type { Effect, Field, Sent } from './field.ts';
 import { registerOf, SITE, TIMEOUT_MS } from './site.ts';
@@ -43,6 +45,7 @@ export interface Findings {
   readonly violations: readonly string[];
   readonly actions: number;
   readonly outcomes: Readonly<Record<string, number>>;
+  readonly ways: readonly string[];
   readonly head: string;
   /** The journal in short, a line a row. */
   readonly log: readonly string[];
@@ -59,6 +62,7 @@ interface Tale {
   vetoed: boolean;
   readonly intents: Row<IntentEntry>[];
   readonly receipts: Row<ReceiptEntry>[];
+  standing: Standing;
   /** What was sent for it. */
   readonly sent: Sent[];
 }
@@ -78,6 +82,8 @@ class Judge {
   readonly violations: string[] = [];
   readonly tales = new Map<string, Tale>();
   readonly outcomes: Record<string, number> = {};
+  /** Every step and end of an action that was seen. */
+  readonly ways = new Set<string>();
   actions = 0;
   head = '0'.repeat(64);
   readonly #story: Story;
@@ -145,7 +151,15 @@ class Judge {
       this.actions++;
       const needed = planned.status === 'awaiting' ? planned.waiting.approvers : 0;
       const asked = { needed, yeses: new Set<string>(), vetoed: false };
-      const known = { ...asked, planSeq: row.seq, operator: row.origin.operator, intents: [], receipts: [], sent: [] };
+      const known = {
+        ...asked,
+        planSeq: row.seq,
+        operator: row.origin.operator,
+        intents: [],
+        receipts: [],
+        sent: [],
+        standing: status,
+      };
       this.tales.set(action.action_id, { action: action as Action, ...known });
       if (status !== 'refused') this.#episode(row.seq, action);
     }
@@ -174,8 +188,9 @@ class Judge {
     if (effect === 'late') return;
     for (const { action_id } of actions) {
       const tale = this.tales.get(action_id);
-      if (decision === 'approve') tale?.yeses.add(who);
-      else if (tale) tale.vetoed = true;
+      if (!tale) continue;
+      if (decision === 'veto') tale.vetoed = true;
+      else this.#step(tale, tale.yeses.add(who).size >= tale.needed ? 'last_approval' : 'approval');
     }
   }
 
@@ -187,6 +202,7 @@ class Judge {
         `K14 ${row.action_id} was begun with ${tale.yeses.size} of ${tale.needed} yeses${tale.vetoed ? ' and a no' : ''}`,
       );
     tale.intents.push(row);
+    this.#step(tale, 'intent');
     if (tale.action.releases === undefined && Date.parse(row.at) > tale.action.deadline_ms + LIMITS.sendPauseMs)
       this.say(`K7 ${row.action_id} was begun after its deadline`);
     for (const lane of lanesOf(tale.action)) {
@@ -205,10 +221,21 @@ class Judge {
     }
   }
 
+  /** K15 */
+  #step(tale: Tale, step: Step): void {
+    const to = stepFrom(tale.standing, step);
+    if (to === null) this.say(`K15 ${tale.action.action_id} is ${tale.standing}, and then comes: ${step}`);
+    this.ways.add(`${tale.standing} ${step}`);
+    tale.standing = to ?? tale.standing;
+  }
+
   #receipt(row: Row<ReceiptEntry>, held: Map<string, string>): void {
     this.outcomes[row.outcome] = (this.outcomes[row.outcome] ?? 0) + 1;
     const tale = this.tales.get(row.action_id);
     if (!tale) return this.say(`K3 receipt ${row.seq} for no action`);
+    if (!mayEnd(tale.standing, row.outcome))
+      this.say(`K15 ${row.action_id} is ${tale.standing} and ended as ${row.outcome}`);
+    this.ways.add(`${tale.standing} ends ${row.outcome}`);
     tale.receipts.push(row);
     for (const [lane, holder] of held) if (holder === row.action_id) held.delete(lane);
   }
@@ -441,7 +468,7 @@ export function check(dir: string, story: Story): Findings {
     judge.keys();
     judge.promises(db);
     const { violations, actions, outcomes, head, log } = judge;
-    return { violations, actions, outcomes, head, log };
+    return { violations, actions, outcomes, ways: [...judge.ways], head, log };
   } finally {
     db.close();
   }

@@ -2,6 +2,7 @@
  * The box that the gateway runs on: starts the real kernel on what the disk holds, kills it, stops it, lets it stand still, and takes
  * its power away. A dead process is cut off from everything; what the next one finds is what was committed.
  */
+import { createHash } from 'node:crypto';
 import { appendFileSync, copyFileSync, mkdirSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -97,12 +98,21 @@ export class Machine {
   #witness: Database.Database | null = null;
   #newRows: Database.Statement<[number], { seq: number; kind: string; body: string }> | null = null;
   #seen = 0;
+  #salts = 0;
   #frozen = false;
   #broken = false;
 
   constructor(deps: MachineDeps) {
     this.#deps = deps;
     this.#dir = join(deps.folder, 'disk-0');
+  }
+
+  /** As good as random to whoever reads the rows, and the same in every life of a seed. */
+  #salt(): Buffer {
+    return createHash('sha256')
+      .update(`salt ${this.#salts++}`)
+      .digest()
+      .subarray(0, 16);
   }
 
   get dir(): string {
@@ -136,7 +146,10 @@ export class Machine {
         dataDir: this.#dir,
         bootId,
         openJournal: (options) =>
-          this.#watched(openJournal({ ...options, clock, onFailure: () => this.#journalFailed(clock) }), clock),
+          this.#watched(
+            openJournal({ ...options, clock, salt: () => this.#salt(), onFailure: () => this.#journalFailed(clock) }),
+            clock,
+          ),
         parts: {
           clock,
           ioClock: clock,

@@ -1,5 +1,6 @@
 /** The real kernel in 300 simulated worlds. A seed that fails prints itself; `npm run simulate -- --seed N` lives it through again. */
 import { describe, expect, it } from 'vitest';
+import { LIFECYCLE } from '@fibric/gateway/journal/lifecycle';
 import type { Sabotage } from './machine.ts';
 import { type Outcome, simulate } from './world.ts';
 
@@ -11,6 +12,7 @@ const LEAST_SPEED = 500;
 const total = { virtualMs: 0, realMs: 0, boots: 0, actions: 0 };
 const outcomes = new Set<string>();
 const ends = new Set<string>();
+const ways = new Set<string>();
 
 function complaintOf({ seed, violations }: Outcome): readonly string[] {
   return violations.map((violation) => `${violation} (npm run simulate -- --seed ${seed})`);
@@ -38,6 +40,7 @@ describe('the kernel, whatever befalls it', { retry: 0 }, () => {
         total.boots += outcome.boots;
         total.actions += outcome.actions;
         for (const name of Object.keys(outcome.outcomes)) outcomes.add(name);
+        for (const way of outcome.ways) ways.add(way);
         for (const name of Object.keys(outcome.ends)) ends.add(name);
       }
       total.realMs += performance.now() - started;
@@ -69,6 +72,15 @@ describe('the kernel, whatever befalls it', { retry: 0 }, () => {
     for (const moment of ['before commit', 'after commit', 'read', 'write', 'applied', 'reset'])
       expect(ends).toContain(`killed at ${moment}`);
     expect(ends).toContain('journal failed');
+  });
+
+  it('has gone every way that there is in the table of an action’s life, but for a few that have tests of their own', () => {
+    const standings = Object.entries(LIFECYCLE);
+    const all = standings.flatMap(([from, { steps, ends: outs }]) => [
+      ...Object.keys(steps).map((step) => `${from} ${step}`),
+      ...outs.map((outcome) => `${from} ends ${outcome}`),
+    ]);
+    expect(all.filter((way) => !ways.has(way))).toEqual([]);
   });
 
   it('lives the same seed through in the same way, to the last hash', async () => {

@@ -32,6 +32,8 @@ export interface Outcome {
   readonly actions: number;
   readonly sent: number;
   readonly outcomes: Readonly<Record<string, number>>;
+  /** Every step and end of an action that was seen. */
+  readonly ways: readonly string[];
   /** Of the last row: two runs of one seed end in the same. */
   readonly head: string;
   readonly notes: readonly string[];
@@ -322,6 +324,7 @@ export async function simulate(seed: number, sabotage: Sabotage = {}): Promise<O
       actions: findings.actions,
       sent: field.sent.length,
       outcomes: findings.outcomes,
+      ways: findings.ways,
       head: findings.head,
       notes: world.notes,
       log: findings.log,
