@@ -23,6 +23,7 @@ There is no colour in a pipe, nor with \`NO_COLOR\`.
 | 4 | not found |
 | 5 | gateway not reachable |
 | 6 | verification failed |
+| 7 | proved in part: nothing that is trusted covers the rest |
 `;
 
 const escaped = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');

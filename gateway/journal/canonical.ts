@@ -16,7 +16,6 @@ function faultOfNumber(value: number): string | null {
 
 /** The path and the reason of the first value that JSON cannot say; null when there is none. */
 function faultOf(value: unknown, depth: number): string | null {
-  if (depth > MAX_DEPTH) return `: deeper than ${MAX_DEPTH} levels`;
   switch (typeof value) {
     case 'boolean':
       return null;
@@ -32,6 +31,7 @@ function faultOf(value: unknown, depth: number): string | null {
 }
 
 function faultWithin(value: object, depth: number): string | null {
+  if (depth > MAX_DEPTH) return `: deeper than ${MAX_DEPTH} levels`;
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       const fault = faultOf(value[i], depth);
@@ -42,6 +42,7 @@ function faultWithin(value: object, depth: number): string | null {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return ': not a plain object';
   for (const key in value) {
+    if (!key.isWellFormed()) return ': a lone surrogate in a name';
     const fault = faultOf((value as Record<string, unknown>)[key], depth);
     if (fault !== null) return `/${key}${fault}`;
   }
@@ -83,19 +84,40 @@ function all(values: readonly unknown[]): boolean | null {
 
 export type Parsed = { readonly value: unknown } | { readonly fault: 'not_json' | 'not_canonical' | 'too_deep' };
 
-/** Reads a text that must be canonical JSON, as `canonicalText` writes it. */
+/** Reads a text that must be canonical JSON, as `canonicalText` writes it. `too_deep` comes before everything else that is wrong. */
 export function parseCanonical(text: string): Parsed {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return { fault: 'not_json' };
+    return { fault: isTooDeep(text) ? 'too_deep' : 'not_json' };
   }
-  const fault = faultOf(value, 0);
-  if (fault !== null) return { fault: fault.includes(': deeper than') ? 'too_deep' : 'not_canonical' };
+  if (faultOf(value, 0) !== null) return { fault: isTooDeep(text) ? 'too_deep' : 'not_canonical' };
   const ordered = inOrder(value);
-  const same = ordered === null ? canonicalize(value) === text : ordered && JSON.stringify(value) === text;
+  const same = ordered === null ? canonicalOf(value) === text : ordered && JSON.stringify(value) === text;
   return same ? { value } : { fault: 'not_canonical' };
+}
+
+/** The canonical text of a value that came out of JSON, however long. */
+export const canonicalOf = (value: unknown): string => canonicalize(value) as string;
+
+/** Whether more arrays and objects are open at once than may be, in a text that need not be JSON. Brackets in strings do not count. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const one = text[at];
+    if (one === '"') at = endOfString(text, at + 1);
+    else if (one === '[' || one === '{') depth += 1;
+    else if (one === ']' || one === '}') depth -= 1;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
+}
+
+function endOfString(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at;
 }
 
 /** SHA-256 of `prefix` and the canonical text of `value`, in hex. */

@@ -294,6 +294,7 @@ describe('canonical JSON (G-R-3)', () => {
     ['minus zero', { a: -0 }, '/a: minus zero'],
     ['an integer beyond 2^53', { a: 2 ** 53 }, '/a: an integer beyond 2^53'],
     ['a lone surrogate', { a: '\ud800' }, '/a: a lone surrogate'],
+    ['a lone surrogate in a name', { a: { '\ud800': 1 } }, '/a: a lone surrogate in a name'],
     ['a Date', { a: new Date(0) }, '/a: not a plain object'],
   ])('refuses %s', (_, value, message) => {
     expect(() => canonicalText(value)).toThrow(message);

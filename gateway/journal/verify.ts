@@ -49,7 +49,7 @@ class KeySet {
 /** There is more open at once than any house has: the rows are not looked at any further. */
 export class TooMuch extends Error {}
 
-const EPISODE_KEY = /^(.+)@ep=(\d+)#(\d+)$/;
+const EPISODE_KEY = /^([^]+)@ep=(\d{1,15})#(\d{1,15})$/;
 
 /** What the rows so far allow the next one to say. */
 export class Story {
@@ -71,6 +71,13 @@ export class Story {
 
   /** Why `row` cannot follow, or null after taking it in. `whole`: every row before it was taken in as well. */
   take(row: Row<Entry>, whole: boolean): string | null {
+    const fault = this.#tell(row, whole);
+    const held = this.#open.size + this.#lastEpisode.size + this.#unknown.size + this.#freed.size;
+    if (fault === null && held > LIMITS.verifierActions) throw new TooMuch();
+    return fault;
+  }
+
+  #tell(row: Row<Entry>, whole: boolean): string | null {
     switch (row.type) {
       case 'boot/1': {
         const follows = whole ? row.epoch === this.#epoch + 1 : row.epoch > this.#epoch;
@@ -80,20 +87,25 @@ export class Story {
       }
       case 'plan/1':
         for (const planned of row.actions) {
-          this.#open.set(planned.action.action_id, 'admitted');
-          if (planned.status === 'awaiting') this.#asked.set(planned.action.action_id, planned.waiting.approvers);
+          const { action_id } = planned.action;
+          this.#open.set(action_id, 'admitted');
+          if (planned.status === 'awaiting') this.#asked.set(action_id, planned.waiting.approvers);
+          else this.#asked.delete(action_id);
         }
-        if (this.#open.size + this.#lastEpisode.size > LIMITS.verifierActions) throw new TooMuch();
         return null;
       case 'intent/1':
         if (whole && !this.#open.has(row.action_id)) return `an intent for ${row.action_id}, which is not open`;
-        if ((this.#asked.get(row.action_id) ?? 0) > 0)
+        // Where rows are passed by, the yes may be among them.
+        if (whole && (this.#asked.get(row.action_id) ?? 0) > 0)
           return `an intent for ${row.action_id}, which waits for a person`;
         this.#open.set(row.action_id, 'intent');
         return null;
       case 'approval/1':
         if (row.effect === 'counts' && row.decision === 'approve')
-          for (const { action_id } of row.actions) this.#asked.set(action_id, (this.#asked.get(action_id) ?? 0) - 1);
+          for (const { action_id } of row.actions) {
+            const asked = this.#asked.get(action_id);
+            if (asked !== undefined) this.#asked.set(action_id, asked - 1);
+          }
         return null;
       case 'receipt/1':
         return this.#receipt(row, whole);
@@ -111,9 +123,8 @@ export class Story {
     this.#open.delete(row.action_id);
     this.#asked.delete(row.action_id);
     this.receipts++;
-    if (!consumes(row) || !row.idempotency_key) return null;
+    if (!consumes(row) || row.idempotency_key === null) return null;
     if (row.outcome === 'unknown') this.#unknown.set(row.action_id, row.idempotency_key);
-    if (this.#unknown.size + this.#freed.size > LIMITS.verifierActions) throw new TooMuch();
     return this.#consume(row.idempotency_key);
   }
 

@@ -124,7 +124,7 @@ class Reading {
       case 'checkpoint':
         return words.length === 1 && typeof first === 'string' ? this.#verifier.checkpoint(first) : undefined;
       case 'end':
-        if (words.length !== 1 || first !== this.#verifier.size) return undefined;
+        if (words.length !== 1 || first !== this.#verifier.size || this.#verifier.waits) return undefined;
         this.#ended = true;
         return null;
       default:

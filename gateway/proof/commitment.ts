@@ -25,7 +25,7 @@ export function committed(
     delete stored[field];
     const opening = value === null ? null : { field, salt: salt(), value };
     if (opening) openings.push(opening);
-    stored[`${field}_c`] = opening && commitment(opening.salt, value);
+    stored[`${field}_c`] = opening && commitment(opening.salt, canonicalText(value));
   }
   return { stored, openings };
 }
@@ -48,7 +48,7 @@ export interface Opening {
   readonly value: unknown;
 }
 
-/** SHA-256("commit/1" ‖ salt ‖ canonical JSON of `value`), in hex. */
-export function commitment(salt: Buffer, value: unknown): string {
-  return hash('sha256', Buffer.concat([Buffer.from('commit/1'), salt, Buffer.from(canonicalText(value))]), 'hex');
+/** SHA-256("commit/1" ‖ salt ‖ `text`), in hex; `text` is the canonical JSON of the value. */
+export function commitment(salt: Buffer, text: string): string {
+  return hash('sha256', Buffer.concat([Buffer.from('commit/1'), salt, Buffer.from(text)]), 'hex');
 }

@@ -40,7 +40,7 @@ const MOST_SIGNATURES = 16;
 const LONGEST_NOTE = 16 * 1024;
 /** The end of the year 9999: the last moment that has an ISO 8601 date of four digits. */
 const LAST_SECOND = 253_402_300_799n;
-const NAME = /^[^\s+\p{Cc}]{1,255}$/u;
+const NAME = /^[^\p{White_Space}+\p{Cc}]{1,255}$/u;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /** The bytes of canonical base64 (RFC 4648 §4, with padding, unused bits zero), or null. */

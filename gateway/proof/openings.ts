@@ -1,5 +1,6 @@
 /** What opens the commitments of rows, as long as it was not erased: a table beside the rows, and the only one that is deleted from. */
 import type Database from 'better-sqlite3';
+import { canonicalOf } from '../journal/canonical.ts';
 import type { Entry, Row } from '../journal/entries.ts';
 import { commitment, COMMITTED, opened, type Opening } from './commitment.ts';
 
@@ -20,7 +21,7 @@ export function* openingFaults(db: Database.Database): Generator<string> {
   );
   for (const one of stored.iterate() as IterableIterator<Joined>) {
     const committed = (JSON.parse(one.body ?? '{}') as Readonly<Record<string, unknown>>)[`${one.field}_c`];
-    if (committed !== commitment(one.salt, JSON.parse(one.value)))
+    if (committed !== commitment(one.salt, canonicalOf(JSON.parse(one.value))))
       yield `${one.field} of row ${one.seq} is not what the row was committed to`;
   }
 }

@@ -10,7 +10,11 @@ const place = (value: unknown): boolean => Number.isSafeInteger(value) && (value
 
 const SHAPES: ReadonlyMap<string, (row: Fields) => boolean> = new Map([
   ['boot/1', (row) => place(row['epoch'])],
-  ['plan/1', (row) => listOf(row['actions'], (one) => isObject(one['action']) && text(one['action']['action_id']))],
+  ['plan/1', (row) => listOf(row['actions'], isPlanned)],
+  [
+    'approval/1',
+    (row) => text(row['effect']) && text(row['decision']) && listOf(row['actions'], (one) => text(one['action_id'])),
+  ],
   ['intent/1', (row) => text(row['action_id'])],
   [
     'receipt/1',
@@ -20,6 +24,7 @@ const SHAPES: ReadonlyMap<string, (row: Fields) => boolean> = new Map([
       textOrNull(row['reason_code']) &&
       textOrNull(row['idempotency_key']),
   ],
+  ['correction/1', (row) => text(row['action_id']) && text(row['idempotency_key']) && text(row['conclusion'])],
   ['incarnation/1', (row) => text(row['origin']) && text(row['key'])],
   ['checkpoint/1', (row) => text(row['note'])],
   ['cosignature/1', (row) => text(row['note'])],
@@ -31,6 +36,11 @@ const SHAPES: ReadonlyMap<string, (row: Fields) => boolean> = new Map([
       listOf(row['erased'], (one) => place(one['seq']) && text(one['field'])),
   ],
 ]);
+
+function isPlanned({ action, status, waiting }: Fields): boolean {
+  if (!isObject(action) || !text(action['action_id']) || !text(status)) return false;
+  return status !== 'awaiting' || (isObject(waiting) && place(waiting['approvers']));
+}
 
 function listOf(value: unknown, holds: (one: Fields) => boolean): boolean {
   return Array.isArray(value) && value.every((one) => isObject(one) && holds(one));

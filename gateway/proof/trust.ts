@@ -51,6 +51,8 @@ function takeLine(
     const key = parseKey(name);
     if (typeof key === 'string') return key;
     if (key.type !== LOG_KEY || words.length > 2) return 'expected log <key> [<url>]';
+    if (trust.logs.some(({ name: other, id }) => other === key.name && id === key.id))
+      return 'a log that stands there twice';
     trust.logs.push(key);
     return null;
   }
@@ -59,6 +61,9 @@ function takeLine(
     const key = parseKey(text);
     if (typeof key === 'string') return key;
     if (key.type !== WITNESS_KEY || words.length > 3) return 'expected witness <name> <key> [<url>]';
+    // One key is one witness, however many names it has.
+    if ([...trust.witnesses.values()].some(({ publicKey }) => publicKey.equals(key.publicKey)))
+      return 'the key of a witness that stands there already';
     trust.witnesses.set(name, key);
     return null;
   }

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { isoTime } from '@fibric/sdk';
-import { parseCanonical } from '../journal/canonical.ts';
+import { canonicalOf, parseCanonical } from '../journal/canonical.ts';
 import { type Entry, GENESIS, type Row } from '../journal/entries.ts';
 import type { Proof, Verification, Verified } from '../journal/types.ts';
 import { Story, TooMuch } from '../journal/verify.ts';
@@ -20,6 +20,8 @@ const ROOTS_KEPT = 65_536;
 const ERASED_TOLD = 1_000;
 /** Commitments of one row. */
 const MOST_OPENINGS = 16;
+/** The largest size that a checkpoint can say. */
+const MOST_LEAVES = 999_999_999_999_999;
 const NOTHING_TO_OPEN = 'something is opened, and its row does not follow';
 /** Logs that one journal has been: each is a key that was lost, or a fork. */
 const MOST_LOGS = 1_000;
@@ -69,6 +71,11 @@ export class Verifier {
     return this.#range.size;
   }
 
+  /** Whether something is opened whose row has not come. */
+  get waits(): boolean {
+    return this.#openings.length > 0;
+  }
+
   tampered(reason: string): Fault {
     return { kind: 'tampered', seq: this.size + 1, reason };
   }
@@ -100,7 +107,8 @@ export class Verifier {
 
   /** Passes leaves by that are not shown: the hashes of the complete subtrees that they make up. */
   skip(count: number, hashes: readonly Buffer[]): Fault | null {
-    if (this.#openings.length > 0) return this.tampered(NOTHING_TO_OPEN);
+    if (this.waits) return this.tampered(NOTHING_TO_OPEN);
+    if (this.size + count > MOST_LEAVES) return this.tampered('more rows are passed by than a journal can have');
     const sizes = [...subtreesOf(this.size, this.size + count)];
     if (sizes.length !== hashes.length)
       return this.tampered(`${count} rows are passed by with ${hashes.length} hashes`);
@@ -113,23 +121,24 @@ export class Verifier {
 
   /** Opens a commitment of the row that comes next. */
   open(opening: Opening): Fault | null {
+    if (this.#openings.some(({ field }) => field === opening.field))
+      return this.tampered(`${opening.field} is opened twice`);
     this.#openings.push(opening);
     return this.#openings.length > MOST_OPENINGS ? this.tampered('more is opened than a row can hold') : null;
   }
 
   /** A checkpoint of exactly the leaves so far. */
   checkpoint(note: string): Fault | null {
-    if (this.#openings.length > 0) return this.tampered(NOTHING_TO_OPEN);
+    if (this.waits) return this.tampered(NOTHING_TO_OPEN);
     return this.#checkpoint(note, this.#signed) ?? this.#checkpoint(note, this.#cosigned);
   }
 
   /** The verdict, when nothing more comes. `cut`: there should have been more. */
   end(cut: boolean): Proof {
-    if (!cut && this.#openings.length > 0) return this.tampered(NOTHING_TO_OPEN);
     const trust = this.#trust ?? { logs: this.#named, witnesses: new Map(), groups: new Map(), quorum: null };
     let best: { candidate: Candidate; judgement: Extract<Judgement, { kind: 'trusted' }> } | null = null;
     const candidates = [...(trust.quorum === null ? this.#signed : this.#cosigned).values()];
-    for (const candidate of candidates.toSorted((a, b) => a.checkpoint.size - b.checkpoint.size)) {
+    for (const candidate of candidates.toSorted((a, b) => a.checkpoint.size - b.checkpoint.size || a.seq - b.seq)) {
       const judgement = judge(trust, candidate.checkpoint);
       if (judgement.kind === 'forged')
         return { kind: 'tampered', seq: candidate.seq, reason: `a signature of ${judgement.name} is not its own` };
@@ -177,7 +186,7 @@ export class Verifier {
     this.#openings = [];
     this.#opened += openings.length;
     for (const { field, salt, value } of openings)
-      if (fields[`${field}_c`] !== commitment(salt, value))
+      if (fields[`${field}_c`] !== commitment(salt, canonicalOf(value)))
         return this.tampered(`${field} is not what the row was committed to`);
     return null;
   }

@@ -2,6 +2,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Proof } from '@fibric/gateway/journal/types';
 import { describe, test } from 'vitest';
 import type { Ends } from '../support/ends.ts';
 import { freePort } from '../support/real-gateway.ts';
@@ -14,6 +16,7 @@ const MBPOLL = '/usr/bin/mbpoll';
 /** Debian's own: pymodbus is a package for this one. */
 const PYTHON = '/usr/bin/python3';
 const MODBUS_PEER = join(import.meta.dirname, 'modbus-peer.py');
+const VERIFIER = join(import.meta.dirname, '../../tools/verify_receipts.py');
 
 /** Debian package to what it brings. */
 const PACKAGES = {
@@ -21,6 +24,7 @@ const PACKAGES = {
   'mosquitto-clients': PUB,
   mbpoll: MBPOLL,
   'python3-pymodbus': '/usr/lib/python3/dist-packages/pymodbus',
+  'python3-cryptography': '/usr/lib/python3/dist-packages/cryptography',
 } as const;
 
 /** A group of tests against these packages. Where one is missing it is skipped, or fails when FIBRIC_INTEROP=required. */
@@ -225,4 +229,42 @@ export class ModbusDevice {
   #where(unit: number, reference: number, type: string): readonly string[] {
     return ['-m', 'tcp', '-p', String(this.port), '-a', String(unit), '-t', type, '-r', String(reference)];
   }
+}
+
+/** The verifier of receipts in Python: one process that answers for one bundle after the other, as this trust file has it. */
+export class PythonVerifier {
+  readonly #program: Program;
+  readonly #asked: PromiseWithResolvers<Proof>[] = [];
+
+  constructor(trustFile: string) {
+    this.#program = new Program(PYTHON, [VERIFIER, '--batch', '--trust', trustFile]);
+    const { stdout, stderr } = this.#program.child;
+    if (stdout === null || stderr === null) throw new Error('no pipes');
+    createInterface(stdout)
+      .on('line', (line) => {
+        const { id: _, ...proof } = JSON.parse(line) as Proof & { readonly id: null };
+        this.#asked.shift()?.resolve(proof);
+      })
+      .on('close', () => {
+        for (const one of this.#asked.splice(0)) one.reject(new Error(`${VERIFIER} ended: ${this.#program.text}`));
+      });
+  }
+
+  verify(bundle: Buffer): Promise<Proof> {
+    const asked = Promise.withResolvers<Proof>();
+    this.#asked.push(asked);
+    this.#program.child.stdin?.write(`${JSON.stringify({ id: null, bundle_base64: bundle.toString('base64') })}\n`);
+    return asked.promise;
+  }
+
+  end(): Promise<void> {
+    return this.#program.end();
+  }
+}
+
+/** The verifier in Python as a person calls it: its exit code and what it prints. */
+export function pythonVerify(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(PYTHON, [VERIFIER, ...args], (_, out) => resolve({ code: child.exitCode ?? -1, out }));
+  });
 }
