@@ -6,6 +6,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Channel } from './channel.ts';
 import { fileChannel } from './file.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
+import { smtpChannel } from './smtp.ts';
 import { webhookChannel } from './webhook.ts';
 
 export interface SiteOutboxDeps {
@@ -39,5 +40,7 @@ function channelOf(channel: AlertChannel, { ioClock, secret }: SiteOutboxDeps): 
       return fileChannel(channel.id, channel.path);
     case 'webhook':
       return webhookChannel({ ...channel, clock: ioClock, secretOf: secret });
+    case 'smtp':
+      return smtpChannel({ ...channel, secretOf: secret });
   }
 }

@@ -184,6 +184,13 @@ describe('what is wrong with a site file', () => {
       ],
     ],
     [
+      'a password for a mail server in clear',
+      more(
+        'alerts: { to: [{ smtp: { host: mail.example.com, tls: none, from: a@example.com, to: [b@example.com], auth: { user: U, pass: P } } }] }\n',
+      ),
+      ['site.yaml:17:16 alerts.to[0]: the password would go over the network as it is: tls: starttls or implicit'],
+    ],
+    [
       'a channel of an unknown kind',
       more('alerts: { to: [{ pager: 12 }] }\n'),
       [

@@ -155,7 +155,18 @@ export interface Heartbeat {
 export type AlertChannel =
   | { readonly kind: 'file'; readonly id: string; readonly path: string }
   /** `secret`: name of the slot to sign with; null: not signed. */
-  | { readonly kind: 'webhook'; readonly id: string; readonly url: string; readonly secret: string | null };
+  | { readonly kind: 'webhook'; readonly id: string; readonly url: string; readonly secret: string | null }
+  | {
+      readonly kind: 'smtp';
+      readonly id: string;
+      readonly host: string;
+      readonly port: number;
+      readonly tls: 'starttls' | 'implicit' | 'none';
+      readonly from: string;
+      readonly to: readonly string[];
+      /** Slots of user name and password; null: the server asks for none. */
+      readonly auth: { readonly user: string; readonly pass: string } | null;
+    };
 
 export interface Site {
   /** Absolute path of the site file, and the hash of its bytes. */

@@ -1,10 +1,11 @@
-/** Alerts on the wire: the real process, a device, and a receiver of webhooks that goes away and comes back. */
+/** Alerts on the wire: the real process, a device, and a receiver of webhooks and a mail server that go away and come back. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AlertView } from '@fibric/gateway/journal/alert-reader';
 import { beforeAll, expect, test } from 'vitest';
 import { ends } from '../support/ends.ts';
 import { HookReceiver } from '../support/hook-receiver.ts';
+import { MAIL_USER, MailReceiver } from '../support/mail-receiver.ts';
 import { PUPPET_OPERATOR } from '../support/puppet.ts';
 import { HEAD, type RealGateway, rows, startGateway } from '../support/real-gateway.ts';
 import { waitFor } from '../support/wait.ts';
@@ -18,6 +19,7 @@ rules: [{ id: told, match: { capability: hvac.setpoint }, decision: ALERT }]
 
 const end = ends();
 const receiver = new HookReceiver();
+const mail = new MailReceiver();
 let desk: Desk;
 let gateway: RealGateway;
 const lines = new Map<number, Line>();
@@ -25,6 +27,8 @@ const lines = new Map<number, Line>();
 beforeAll(async () => {
   await receiver.up();
   end.add(receiver, (one) => one.down());
+  await mail.up();
+  end.add(mail, (one) => one.down());
   desk = await Desk.open(end, ZONES.length);
   for (const zone of ZONES) lines.set(zone, await openLine(end, zone));
   const all = [...lines];
@@ -34,7 +38,11 @@ beforeAll(async () => {
       ...DESK_FILES,
       'puppet/policy.yaml': POLICY,
       'site.yaml': `${HEAD}
-alerts: { to: [{ file: alerts.ndjson }, { webhook: '${receiver.url}', secret: HOOK_KEY }] }
+alerts:
+  to:
+    - { file: alerts.ndjson }
+    - { webhook: '${receiver.url}', secret: HOOK_KEY }
+    - smtp: { host: 127.0.0.1, port: ${mail.port}, tls: none, from: gateway@example.com, to: [duty@example.com], auth: { user: MAIL_USER, pass: MAIL_PASS } }
 profiles: ./profiles
 connections:
   desk: { driver: modbus, url: 'tcp://127.0.0.1:${desk.port}' }
@@ -46,7 +54,7 @@ bindings: { hvac.setpoint: [${all.map(([zone]) => `line-${zone}`).join(', ')}] }
 operators: { ${PUPPET_OPERATOR} }
 `,
     },
-    { HOOK_KEY: KEY },
+    { HOOK_KEY: KEY, MAIL_USER: MAIL_USER.user, MAIL_PASS: MAIL_USER.pass },
   );
   for (const [zone] of all)
     await waitFor(
@@ -62,10 +70,16 @@ const alerts = async (): Promise<AlertView[]> => {
 const received = () => receiver.received.map(({ body }) => JSON.parse(body) as { id: string; kind: string });
 const pages = () => received().filter(({ kind }) => kind === 'alerted');
 
+/** Alerts by mail, by their ids. */
+const mailed = () =>
+  mail.mails.flatMap((one) => (one.includes('puppet does') ? (/al_[0-9a-z]{8}/.exec(one) ?? []) : []));
+
 test('N1 what is done is told, and what was told while nobody listened is told when somebody does, also after a kill', async () => {
   await desk.order(gateway, 1, 21);
   await waitFor('the first page', () => pages().length === 1);
+  await waitFor('the first mail', () => mailed().length === 1);
   await receiver.down();
+  await mail.down();
   await desk.order(gateway, 2, 22);
   await waitFor('the file to have it', () =>
     readFileSync(join(gateway.data, 'alerts.ndjson'), 'utf8').includes('zone:2'),
@@ -75,10 +89,12 @@ test('N1 what is done is told, and what was told while nobody listened is told w
   await gateway.start();
   await desk.order(gateway, 3, 23);
   await receiver.up();
+  await mail.up();
   await waitFor('everything to be delivered', async () => (await alerts()).every(({ state }) => state === 'delivered'));
   const ids = (await alerts()).map(({ alert_id }) => alert_id);
   expect(ids).toHaveLength(3);
   expect([...new Set(pages().map(({ id }) => id))].sort()).toEqual(ids);
+  expect([...new Set(mailed())].sort()).toEqual(ids);
 });
 
 test('N1 each is there for whoever reads the folder, and the secret nowhere', async () => {
