@@ -13,9 +13,7 @@ import hashlib
 import io
 import json
 import re
-import struct
 import sys
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -293,13 +291,13 @@ class Trust:
         if self._known(name) or name == "none":
             raise ValueError(f"the name '{name}' is taken")
 
-    def satisfied(self, signed: set[str], name: str | None = None) -> bool:
+    def satisfied(self, witnesses) -> bool:
         """Whether these witnesses, by their names here, satisfy the quorum."""
-        name = name or self.quorum
-        if name == "none" or name in signed:
-            return True
-        needed, parts = self.groups.get(name, (1, []))
-        return sum(self.satisfied(signed, part) for part in parts) >= needed
+        met = {"none", *witnesses}
+        for name, (needed, parts) in self.groups.items():  # a group stands below what it is made of
+            if len(met.intersection(parts)) >= needed:
+                met.add(name)
+        return self.quorum in met
 
 
 # --- §6 Checkpoints and cosignatures
@@ -344,7 +342,7 @@ def cosigned_at(key: Key, signature: bytes, body: bytes) -> int | None:
     """The Unix time of a cosignature that verifies."""
     if len(signature) != 72:
         return None
-    (time,) = struct.unpack(">Q", signature[:8])
+    time = int.from_bytes(signature[:8], "big")
     if time > MAX_TIME or not key.verifies(signature[8:], f"cosignature/v1\ntime {time}\n".encode() + body):
         return None
     return time
@@ -361,34 +359,29 @@ def is_text(value) -> bool:
     return isinstance(value, str)
 
 
-def is_any(_) -> bool:
-    return True
-
-
 def is_text_or_null(value) -> bool:
     return value is None or isinstance(value, str)
 
 
-def each(shape: dict):
-    return lambda value: isinstance(value, list) and all(has(one, shape) for one in value)
+def an(shape: dict):
+    return lambda value: isinstance(value, dict) and all(name in value and holds(value[name]) for name, holds in shape.items())
 
 
-def has(value, shape: dict) -> bool:
-    return isinstance(value, dict) and all(name in value and holds(value[name]) for name, holds in shape.items())
+def each(holds):
+    return lambda value: isinstance(value, list) and all(map(holds, value))
 
 
-def is_plan(row: dict) -> bool:
-    return all(
-        has(one["action"], {"action_id": is_text})
-        and (one["status"] != "awaiting" or has(one.get("waiting"), {"approvers": is_positive}))
-        for one in row["actions"])
+def is_planned(value) -> bool:
+    return PLANNED(value) and (value["status"] != "awaiting" or WAITING(value))
 
 
+PLANNED = an({"action": an({"action_id": is_text}), "status": is_text})
+WAITING = an({"waiting": an({"approvers": is_positive})})
 EVERY = {"type": is_text, "seq": is_positive, "prev": is_text, "at": is_text}
 KINDS = {
     "boot/1": {"epoch": is_positive},
-    "plan/1": {"actions": each({"action": is_any, "status": is_text})},
-    "approval/1": {"effect": is_text, "decision": is_text, "actions": each({"action_id": is_text})},
+    "plan/1": {"actions": each(is_planned)},
+    "approval/1": {"effect": is_text, "decision": is_text, "actions": each(an({"action_id": is_text}))},
     "intent/1": {"action_id": is_text},
     "receipt/1": {"action_id": is_text, "outcome": is_text, "reason_code": is_text_or_null,
                   "idempotency_key": is_text_or_null},
@@ -396,12 +389,12 @@ KINDS = {
     "incarnation/1": {"origin": is_text, "key": is_text},
     "checkpoint/1": {"note": is_text},
     "cosignature/1": {"note": is_text},
-    "redaction/1": {"who": is_text, "reason": is_text, "erased": each({"seq": is_positive, "field": is_text})},
+    "redaction/1": {"who": is_text, "reason": is_text, "erased": each(an({"seq": is_positive, "field": is_text}))},
 }
 
 
 def is_row(row) -> bool:
-    return has(row, EVERY) and has(row, KINDS.get(row["type"], {})) and (row["type"] != "plan/1" or is_plan(row))
+    return an(EVERY)(row) and an(KINDS.get(row["type"], {}))(row)
 
 
 def is_hex(value, digits: int) -> bool:
@@ -417,6 +410,7 @@ EPISODE = re.compile(r"(.+)@ep=([0-9]{1,15})#([0-9]{1,15})", re.DOTALL)
 class Verifier:
     def __init__(self, trust: Trust):
         self.trust = trust
+        self.origins = {key.name for key in trust.logs}
         self.tree = Tree()
         self.prev: str | None = "0" * 64
         self.whole = True
@@ -429,7 +423,7 @@ class Verifier:
         self.keys: set[bytes] = set()
         self.freed: set[str] = set()
         self.doubts: dict[str, str] = {}  # actions that wait for a correction, with their keys
-        self.seen: OrderedDict[int, bytes] = OrderedDict()  # size and root of checkpoints
+        self.seen: dict[int, bytes] = {}  # size and root of checkpoints
         self.last: dict[str, Checkpoint] = {}
         self.last_cosigned: dict[str, Checkpoint] = {}
         self.uncovered = 0  # the last row that only a signature after it covers
@@ -505,7 +499,7 @@ class Verifier:
             case ["checkpoint", str(note)]:
                 self.none_waiting()
                 one = self.checkpoint(note)
-                self.last_cosigned[one.origin] = one
+                self.hold(one, self.last, self.last_cosigned)
             case ["end", leaves] if type(leaves) is int:
                 self.none_waiting()
                 if leaves != self.tree.size:
@@ -535,8 +529,7 @@ class Verifier:
             raise Fault("a checkpoint of another tree")
         self.seen[one.size] = one.root
         if len(self.seen) > MAX_SEEN:
-            self.seen.popitem(last=False)
-        self.last[one.origin] = one
+            del self.seen[next(iter(self.seen))]
         return one
 
     def cosignature(self, note: str) -> None:
@@ -545,7 +538,12 @@ class Verifier:
             return
         if self.seen[one.size] != one.root:
             raise Fault("a cosignature for another tree")
-        self.last_cosigned[one.origin] = one
+        self.hold(one, self.last_cosigned)
+
+    def hold(self, one: Checkpoint, *places: dict[str, Checkpoint]) -> None:
+        # Others are no candidates, and anybody can make up any number of them.
+        for place in places if one.origin in self.origins else ():
+            place[one.origin] = one
 
     # §8.2
 
@@ -577,7 +575,7 @@ class Verifier:
             case "incarnation/1":
                 self.incarnation(row)
             case "checkpoint/1":
-                self.checkpoint(row["note"])
+                self.hold(self.checkpoint(row["note"]), self.last)
             case "cosignature/1":
                 self.cosignature(row["note"])
             case "redaction/1":
@@ -641,10 +639,8 @@ class Verifier:
 
     def verdict(self, cut: bool) -> dict:
         last = self.last if self.trust.quorum == "none" else self.last_cosigned
-        origins = {key.name for key in self.trust.logs}
         trusted = None
-        candidates = [one for one in last.values() if one.origin in origins]
-        for one in sorted(candidates, key=lambda one: (one.size, one.seq)):
+        for one in sorted(last.values(), key=lambda one: (one.size, one.seq)):
             cosigned = self.cosigners(one)
             if cosigned is not None:
                 trusted = {"origin": one.origin, "size": one.size, "root": one.root.hex(), "cosigned": cosigned}
@@ -676,13 +672,26 @@ class Verifier:
             if time is None:
                 raise Fault(f"the cosignature of {name} is not its own", one.seq)
             signed[name] = time
-        if not self.trust.satisfied(set(signed)):
+        if not self.trust.satisfied(signed):
             return None
         return [{"witness": name, "at": iso(time)} for name, time in signed.items()]
 
 
 def iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def in_words(result: dict) -> list[str]:
+    where = {"tampered": "row {seq}: ", "bad_input": "row {seq}: ", "incomplete": "after row {after}: "}.get(result["kind"], "")
+    lines = [f"{result['kind'].replace('_', ' ')}: {where.format(**result)}{result.get('reason', '')}".rstrip(" :")]
+    if "rows" not in result:
+        return lines
+    lines.append("{rows} rows, {receipts} receipts, {open_intents} intents without an outcome, head {head}".format(**result))
+    if signed := result["checkpoint"]:
+        seen = "".join(f", seen by {one['witness']} at {one['at']}" for one in signed["cosigned"])
+        lines.append(f"signed by {signed['origin']} up to row {signed['size']}{seen}")
+    lines += ["erased: {field} of row {seq}, on {at} by {who}: {reason}".format(**one) for one in result["erased"]]
+    return [*lines, "{opened} texts shown, {withheld} not shown".format(**result)]
 
 
 def open_file(path: str):
@@ -722,9 +731,10 @@ def main() -> int:
     with open_file(options.bundle) as file:
         result = Verifier(trust).verify(file)
     if options.json:
-        print(json.dumps({"object": "verification", **result}, indent=2, ensure_ascii=False))
+        print(json.dumps({"object": "verification", **result}, indent=2))
     else:
-        print("; ".join(f"{name} {value}" for name, value in result.items()))
+        for line in in_words(result):  # what others wrote must not speak to the terminal
+            print("".join(one if one.isprintable() else "\ufffd" for one in line))
     return EXIT[result["kind"]]
 
 

@@ -163,8 +163,9 @@ export function trustTexts({ log, witnesses: [one, two] }: Keys): readonly (read
   const none = 'quorum none\n';
   const [name, id = '', encoded = ''] = log.text.split('+');
   const other = keyText(log.name, 1, point(5n));
+  const chain = Array.from({ length: 900 }, (_, i) => `group g${i} any ${i === 0 ? 'a' : `g${i - 1}`}\n`).join('');
   const good = [
-    ...[L + none, `# them\n\n\t ${L}\t#\n${none}`, `${L}quorum none`, none + L, none],
+    ...[`${L}${A}${chain}quorum g899\n`, L + none, `# them\n\n\t ${L}\t#\n${none}`, `${L}quorum none`, none + L, none],
     ...[`log ${log.text} https://a.example\n${none}`, `${L}log ${other}\n${none}`, `log ${other}\n${none}`],
     ...[
       `${L}${A}quorum a\n`,
