@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ROOT } from './lib.ts';
 
-const BENCHES = ['ingest', 'loop', 'idle', 'policy'];
+const BENCHES = ['ingest', 'loop', 'idle', 'policy', 'receipts'];
 
 function run(file: string, args: readonly string[]): void {
   const { status } = spawnSync(process.execPath, [join(ROOT, file), ...args], { stdio: 'inherit' });

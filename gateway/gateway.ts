@@ -47,6 +47,8 @@ import { doubtsOf, type Mirror, openMirror } from './journal/obligations.ts';
 import { openJournalReader } from './journal/reader.ts';
 import { localTimeIn } from './local-time.ts';
 import { type Checkpoints, startCheckpoints } from './proof/checkpoints.ts';
+import { parseKey } from './proof/note.ts';
+import { createWitnessing } from './proof/witness.ts';
 import { createObserver } from './observe/observer.ts';
 import { createModes } from './modes.ts';
 import { createOperators } from './operators.ts';
@@ -314,7 +316,7 @@ async function startParts(deps: GatewayDeps, closings: Closing[]): Promise<Pick<
   const stores = await openStores(deps, closings);
   const [kernel, { startApi }] = await Promise.all([startKernel(deps, stores, closings), import('./api/server.ts')]);
   const { reader, events, checkpoints } = stores;
-  const sync = startSync(deps, stores.uid, { journal: reader, events });
+  const sync = startSync(deps, stores);
   if (sync) closings.push(['sync', sync.close]);
   const started = { startedAt: isoTime(ioClock.wallMs()), startedMonoMs: ioClock.monoMs() };
   const view = createView({
@@ -346,23 +348,21 @@ async function connected(
 }
 
 function startSync(
-  deps: GatewayDeps,
-  uid: string,
-  readers: Pick<Parameters<typeof createSync>[0], 'journal' | 'events'>,
+  { site, ioClock, random, log, secret }: GatewayDeps,
+  { reader, events, journal, checkpoints }: Stores,
 ): { readonly sync: Sync; readonly close: () => Promise<void> } | null {
-  const { site, ioClock, random, log, secret } = deps;
-  if (!site.upstream) return null;
+  const { upstream } = site;
+  if (!upstream) return null;
   const store = openSyncStore(join(site.data, SYNC_FILE));
-  const sync = createSync({
-    gatewayUid: uid,
-    upstream: site.upstream,
-    ...readers,
-    store,
-    clock: ioClock,
-    random,
-    secret,
-    log,
-  });
+  const key = site.witness && parseKey(site.witness.key);
+  const token = (): string | null => (upstream.secret === null ? null : secret(upstream.secret));
+  const shared = { clock: ioClock, log };
+  const witness =
+    site.witness && typeof key === 'object' && key !== null
+      ? createWitnessing({ url: site.witness.url, key, journal, checkpoints, token, ...shared })
+      : null;
+  const source = (): string => checkpoints.state.source;
+  const sync = createSync({ source, witness, upstream, journal: reader, events, store, random, secret, ...shared });
   sync.start();
   return {
     sync,

@@ -1,5 +1,5 @@
 /**
- * The far end of sync: a receiver of the published events API, `POST /v1/events` with an `Idempotency-Key`.
+ * The far end of sync: a receiver of the published events API, `POST /v1/events` with an `Idempotency-Key`, and a witness if it has one.
  *
  * U1 The same key with the same body is stored once and answered with the first answer; with another body it is 409 `idempotency_conflict`.
  * U2 What was stored is kept in the order in which it came.
@@ -9,6 +9,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { LoopbackHttp } from './http-server.ts';
+import type { Witness } from './witness.ts';
 
 /** One stored event: what was sent, under which key, in which place. */
 export interface StoredEvent {
@@ -39,6 +40,8 @@ export interface UpstreamOptions {
   readonly token?: string;
   /** How many of the last events to keep; all of them if left out. Keys are kept either way. */
   readonly keep?: number;
+  /** Cosigns checkpoints at `/v1/witness`. */
+  readonly witness?: Witness;
 }
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -131,13 +134,18 @@ export class Upstream {
       return;
     }
     response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-    response.end(JSON.stringify(answer.body));
+    response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
   }
 
   #answer(request: IncomingMessage, body: string | null, requestId: string): Answer {
     if (!this.#authorised(request))
       return failure(401, 'key_invalid', 'the bearer token is missing or wrong', requestId);
     const path = (request.url ?? '/').split('?')[0];
+    const { witness } = this.#options;
+    if (witness && path === '/v1/witness/add-checkpoint' && request.method === 'POST' && body !== null) {
+      const { status, type, body: said } = witness.addCheckpoint(body);
+      return { status, body: said, headers: { 'content-type': type } };
+    }
     if (path !== '/v1/events') return failure(404, 'not_found', `there is no ${path}`, requestId);
     if (request.method !== 'POST') return failure(400, 'invalid_parameter', 'only POST is offered here', requestId);
     if (body === null) return failure(413, 'invalid_parameter', 'the body is too large', requestId);

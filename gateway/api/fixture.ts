@@ -242,7 +242,7 @@ export function fakeGateway(): FakeGateway {
       return story && { ...story, sync: { state: 'waiting', behind: 3 } };
     },
     erase: async () => null,
-    checkpoint: async () => ({ origin: 'gw_1/receipts/1', key: 'k', signed: 'note\n', cosigned: null }),
+    checkpoint: async () => ({ origin: 'gw_1/receipts/1', key: 'k', source: 'gw_1', signed: 'note\n', cosigned: null }),
   };
   return view;
 }

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import type { DriverModule } from '@fibric/sdk';
 import { type Finding, inOrder } from '@fibric/policy';
+import { baseOf } from '../sync/uplink.ts';
 import { alertChannels, checkAlerts } from './alerts.ts';
 import { checkHeartbeat, checkSecrets, checkSite } from './checks.ts';
 import { buildDevice } from './device.ts';
@@ -70,6 +71,13 @@ export function loadSite(file: string, options: LoadOptions): LoadedSite {
     return { kind: 'invalid', findings: inOrder([...findings, ...policyFindings]) };
   const site = build(checked.value, { source, options, profiles, operators, names });
   return { kind: 'ok', site, policyFindings: inOrder(policyFindings) };
+}
+
+/** The witness of the upstream; its API stands beside the events' where nothing else is said. */
+function witnessOf(upstream: SiteFile['upstream']): Site['witness'] {
+  if (!upstream?.witness) return null;
+  const { key, to = `${baseOf(upstream.to)}v1/witness` } = upstream.witness;
+  return { key, url: to.replace(/\/+$/, '') };
 }
 
 function loadProfiles(
@@ -142,6 +150,7 @@ function build(file: SiteFile, parts: Parts): Site {
     listen: gateway.listen,
     data,
     broker: broker === undefined ? null : { ...broker.listen, auth: broker.auth ?? null },
+    witness: witnessOf(upstream),
     connections: frozenMap(connections.map((connection) => [connection.id, connection])),
     devices: frozenMap(devices.map((device) => [device.id, device])),
     bindings: frozenMap(Object.entries(file.bindings).map(([name, ids]) => [name, [...new Set(ids)]])),

@@ -5,6 +5,7 @@
 import { CAPABILITY_PATTERN, type DriverModule, duration, type Entity, MODES } from '@fibric/sdk';
 import { z } from 'zod';
 import { publicKeyOf } from './policy-signature.ts';
+import { parseKey, WITNESS_KEY } from '../proof/note.ts';
 import { identityOf } from './profile-schema.ts';
 import { alertsSchema } from './alerts.ts';
 import {
@@ -70,6 +71,15 @@ const upstream = z.strictObject({
   to: z.url({ protocol: /^https?$/, error: 'expected a URL such as https://api.example.com' }),
   auth: z.strictObject({ secret: slot }).optional(),
   events: z.array(eventGlob).default([]),
+  witness: z
+    .strictObject({
+      key: z.string().refine((text) => {
+        const key = parseKey(text);
+        return typeof key === 'object' && key.type === WITNESS_KEY;
+      }, 'expected the key of a witness, <name>+<id>+<base64>'),
+      to: z.url({ protocol: /^https?$/, error: 'expected a URL such as https://witness.example.com' }).optional(),
+    })
+    .optional(),
 });
 
 const heartbeat = z.strictObject({

@@ -181,6 +181,8 @@ export interface Site {
   /** Absolute path of the data folder. */
   readonly data: string;
   readonly broker: Broker | null;
+  /** Who cosigns the checkpoints of the receipts, and the submission prefix of its API (C2SP tlog-witness); null: nobody. */
+  readonly witness: { readonly key: string; readonly url: string } | null;
   readonly connections: ReadonlyMap<string, Connection>;
   readonly devices: ReadonlyMap<string, Device>;
   /** Capability name to connection ids. */

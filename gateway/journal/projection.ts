@@ -11,6 +11,7 @@ import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.t
 import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
 import { type Activation, type ActivePolicy, policyRow } from './policies.ts';
 import { type Open, stepped } from './lifecycle.ts';
+import { type LogState, logRow } from './receipt-log.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
@@ -96,15 +97,6 @@ export interface Stop {
   /** Leases are taken back meanwhile. */
   readonly release: boolean;
   readonly at: string;
-}
-
-/** The log that the tree is signed as, and how far. */
-export interface LogState {
-  readonly origin: string;
-  readonly key: string;
-  /** Its newest checkpoint, and the newest that a witness has cosigned, as notes. */
-  readonly signed: string | null;
-  readonly cosigned: string | null;
 }
 
 /** A consumed key that is not an episode's: found again for as long as the journal lives. */
@@ -266,13 +258,9 @@ export class Projection {
         this.#people(row);
         return null;
       case 'incarnation/1':
-        this.logs.set('receipts', { origin: row.origin, key: row.key, signed: null, cosigned: null });
-        return null;
       case 'checkpoint/1':
-        this.#log({ signed: row.note });
-        return null;
       case 'cosignature/1':
-        this.#log({ cosigned: row.note });
+        logRow(this, row);
         return null;
       case 'redaction/1':
       case 'clock/1':
@@ -283,11 +271,6 @@ export class Projection {
 
   #tile(index: string, hash: string): void {
     if (this.tiles.rows.get(index) !== hash) this.tiles.set(index, hash);
-  }
-
-  #log(now: Partial<LogState>): void {
-    const log = this.logs.rows.get('receipts');
-    if (log) this.logs.set('receipts', { ...log, ...now });
   }
 
   /** What people are told of, and what they answer. */

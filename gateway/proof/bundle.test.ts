@@ -61,6 +61,21 @@ describe('a bundle', () => {
     expect(one).toMatchObject({ kind: 'proved', rows: 3, receipts: 1, checkpoint });
   });
 
+  it.each([
+    ['whole', { rows: 12, receipts: 2, opened: 5 }],
+    ['one-receipt', { rows: 4, receipts: 1, opened: 2 }],
+  ])('of docs/RECEIPTS.md, %s, is proved as it says there, erasure included (row 107)', (name, figures) => {
+    const examples = join(import.meta.dirname, '../../docs/receipts');
+    const file = join(examples, `${name}.bundle`);
+    expect(verifyBundle(file, parseTrust(readFileSync(join(examples, 'trust'), 'utf8')) as Trust)).toMatchObject({
+      kind: 'proved',
+      ...figures,
+      checkpoint: { size: 10, cosigned: [{ witness: 'w1', at: '2026-07-01T08:00:00.000Z' }] },
+      erased: [{ seq: 7, field: 'trigger', who: 'data-officer' }],
+      withheld: 1,
+    });
+  });
+
   it('that was cut off is incomplete after what a signature covers, wherever it was cut (row 104)', () => {
     const all = lines(whole);
     const proofs = [3, 70, 200, all.length - 1].map((count) => verify(text(all.slice(0, count))));

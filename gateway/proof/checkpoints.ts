@@ -7,9 +7,10 @@
  *    and it goes on as another log (G-R-6).
  */
 import { type Clock, LIMITS, type Log, type Timer } from '@fibric/sdk';
+import { raise } from '../alerts/raise.ts';
 import type { IncarnationEntry, Row } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { LogState } from '../journal/projection.ts';
+import type { LogState } from '../journal/receipt-log.ts';
 import { type DeviceKey, deviceKey, renewKey } from './device-key.ts';
 import { checkpointText, keyText, signNote } from './note.ts';
 
@@ -101,8 +102,8 @@ class Signing implements Checkpoints {
 
   async forked(reason: string): Promise<void> {
     const { journal, log, dataDir, gatewayUid } = this.#options;
-    log.error({ hold: 'forked' }, `alert: ${reason}; nothing is done by itself until it is acknowledged`);
     journal.append({ type: 'hold/1', hold: 'forked', reason });
+    raise({ journal, log }, 'held', `${reason}; nothing is done by itself until it is acknowledged`);
     // Before there is another key: a process that dies in between finds the hold, and is told of the fork once more.
     await journal.durable();
     const { cosigned } = this.state;

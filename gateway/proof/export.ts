@@ -6,8 +6,8 @@ import { closeSync, existsSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
-import { seqOf } from '../journal/entries.ts';
-import type { LogState } from '../journal/projection.ts';
+import { type RedactionEntry, seqOf } from '../journal/entries.ts';
+import type { LogState } from '../journal/receipt-log.ts';
 import { JOURNAL_FILE } from '../journal/schema.ts';
 import { storyTeller } from '../journal/story.ts';
 import { HEADER, rowLine, statement } from './bundle.ts';
@@ -145,11 +145,22 @@ class Writing {
   }
 }
 
-/** The rows about one receipt, in order: its plan, its intents, what a settlement saw, itself, and what refers to it. */
+/** The rows about one receipt, in order: its plan, its intents, what a settlement saw, itself, what refers to it, and what was erased. */
 function rowsAbout(db: Database.Database, receiptId: string): readonly number[] {
   const story = storyTeller(db)(receiptId);
   if (story === null) throw new FibricError('not_found', `no receipt '${receiptId}'`);
   const own = seqOf('rc', receiptId) as number;
   const seqs = [story.plan.seq, own, ...story.intents.map(({ seq }) => seq), ...story.others.map(({ seq }) => seq)];
-  return [...new Set(seqs)].toSorted((a, b) => a - b);
+  return [...new Set([...seqs, ...erasuresOf(db, seqs)])].toSorted((a, b) => a - b);
+}
+
+/** The rows by which texts of these rows were erased. */
+function erasuresOf(db: Database.Database, seqs: readonly number[]): readonly number[] {
+  const later = db.prepare<[number], Stored>(
+    "SELECT seq, hash, body FROM entries WHERE seq > ? AND kind = 'redaction/1' ORDER BY seq",
+  );
+  return later.all(Math.min(...seqs)).flatMap(({ seq, body }) => {
+    const { erased } = JSON.parse(body) as RedactionEntry;
+    return erased.some((one) => seqs.includes(one.seq)) ? [seq] : [];
+  });
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FibricError } from '@fibric/sdk';
 import Database from 'better-sqlite3';
-import type { LogState } from '../journal/projection.ts';
+import type { LogState } from '../journal/receipt-log.ts';
 import { JOURNAL_FILE } from '../journal/schema.ts';
 import type { Proof } from '../journal/types.ts';
 import { openingsOf } from './openings.ts';

@@ -53,7 +53,8 @@ function begin(
   options: { readonly url?: string; readonly globs?: readonly string[]; readonly secret?: string | null } = {},
 ): void {
   sync = createSync({
-    gatewayUid: 'gw1',
+    source: () => 'gw1',
+    witness: null,
     upstream: {
       url: options.url ?? upstream.url,
       secret: options.secret === undefined ? 'UPSTREAM_TOKEN' : options.secret,

@@ -19,6 +19,7 @@ import {
 } from '@fibric/sdk';
 import type { Upstream } from '../config/site.ts';
 import type { EventReader, JournalReader, StoredEvent } from '../journal/types.ts';
+import type { Witnessing } from '../proof/witness.ts';
 import { createBackoff } from './backoff.ts';
 import type { Cursors, DeadLetter, SyncStore } from './store.ts';
 import { type Answer, type Item, post } from './uplink.ts';
@@ -40,8 +41,10 @@ export interface SyncStatus {
 }
 
 export interface SyncOptions {
-  /** Names this data folder for as long as it lives: the first half of every key. */
-  readonly gatewayUid: string;
+  /** Names this journal for as long as it lives: the first half of every key. Another one when it has turned out to be a copy. */
+  readonly source: () => string;
+  /** Who cosigns what was sent; null: nobody. */
+  readonly witness: Witnessing | null;
   readonly upstream: Upstream;
   readonly journal: JournalReader;
   readonly events: EventReader;
@@ -126,6 +129,8 @@ class StoreAndForward implements Sync {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
+      const { witness } = this.#options;
+      if (witness?.due(this.#receipts().length === 0)) await witness.ask(this.#stop.signal);
       const batch = this.#nextBatch();
       if (batch === null) this.#state = 'idle';
       if (batch === null || batch.length === 0)
@@ -145,17 +150,17 @@ class StoreAndForward implements Sync {
   }
 
   #receipts(): readonly Pending[] {
-    const { journal, gatewayUid } = this.#options;
+    const { journal, source } = this.#options;
     if (journal.head() <= this.#cursors.receipts) return [];
     return journal.receiptsAfter(this.#cursors.receipts, BATCH).map((receipt) => ({
-      item: { key: `${gatewayUid}:${receipt.receipt_id}`, body: receiptBody(receipt) },
+      item: { key: `${source()}:${receipt.receipt_id}`, body: receiptBody(receipt) },
       stream: 'receipts',
       position: receipt.seq,
     }));
   }
 
   #events(): readonly Pending[] | null {
-    const { events, gatewayUid, upstream } = this.#options;
+    const { events, source, upstream } = this.#options;
     if (upstream.events.length === 0 || events.head() <= this.#cursors.events) return null;
     const batch = events.eventsAfter(this.#cursors.events, BATCH);
     const wanted = batch.filter(({ envelope }) => wantedUpstream(envelope.event_type, upstream.events));
@@ -163,7 +168,7 @@ class StoreAndForward implements Sync {
     if (last === undefined) return null;
     if (wanted.length === 0) this.#moveTo({ ...this.#cursors, events: last.cursor });
     return wanted.map((event) => ({
-      item: { key: `${gatewayUid}:${event.envelope.event_id}`, body: eventBody(event) },
+      item: { key: `${source()}:${event.envelope.event_id}`, body: eventBody(event) },
       stream: 'events',
       position: event.cursor,
     }));

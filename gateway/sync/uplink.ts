@@ -49,7 +49,7 @@ export async function post(item: Item, options: UplinkOptions, signal: AbortSign
   const timer = options.clock.after(REQUEST_MS, () => deadline.abort(new Error(`no answer within ${REQUEST_MS} ms`)));
   const { token } = options;
   try {
-    const response = await fetch(new URL('v1/events', withSlash(options.url)), {
+    const response = await fetch(new URL('v1/events', baseOf(options.url)), {
       method: 'POST',
       redirect: 'manual',
       headers: {
@@ -75,7 +75,7 @@ function withoutToken(text: string, token: string | null): string {
 }
 
 /** The site file's URL may or may not end in `/` or `/v1`. */
-function withSlash(url: string): string {
+export function baseOf(url: string): string {
   return url.replace(/\/*(v1)?\/*$/, '/');
 }
 
