@@ -281,7 +281,7 @@ async function startKernel(
   };
   closings.push(['executor', () => executor.stop()]);
   const schedule = createSchedule({ identity: site.identity, clock, ids, emit });
-  const modes = createModes({ journal, operators: site.operators, log });
+  const modes = createModes({ journal, operators: site.operators });
   const shared = { site, clock, ioClock, watch, modes, ids, log, journal, bindings, connections, observer, executor };
   const operators = createOperators({ ...shared, router, schedule, emit });
   closings.push(['operators', () => operators.stop()]);

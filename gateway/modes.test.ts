@@ -6,7 +6,6 @@ import { scratchDir } from '../test/support/scratch.ts';
 import type { OperatorSite } from './config/site.ts';
 import { createModes, type Modes } from './modes.ts';
 
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** A kernel whose operators are what the site file says, and the modes over its journal. */
 async function begun(site: Mode, dataDir = scratchDir()): Promise<{ kernel: Kernel; modes: Modes; of: () => Mode }> {
@@ -22,12 +21,13 @@ async function begun(site: Mode, dataDir = scratchDir()): Promise<{ kernel: Kern
     policy_files: [],
     settings: {},
   };
-  const modes = createModes({ journal: kernel.journal, operators: [comfort], log: silent });
+  const modes = createModes({ journal: kernel.journal, operators: [comfort] });
   await kernel.clock.until(modes.begin(comfort));
   return { kernel, modes, of: () => modes.of(comfort) };
 }
 
 const ANNA = { who: 'anna', reason: 'two weeks without a violation' };
+const DOWN = { who: 'person:local', reason: null };
 const said = ({ receipts }: Kernel) => receipts.map(({ outcome, reason_code, mode }) => [outcome, reason_code, mode]);
 
 describe('a mode', () => {
@@ -43,21 +43,16 @@ describe('a mode', () => {
     expect(await modes.set('nobody', 'live', ANNA)).toBe(false);
   });
 
-  it('U1 is lowered by itself for a cause, told why in its row, and not raised by that', async () => {
+  it('U1 goes down without a reason, in one row', async () => {
     const { kernel, modes, of } = await begun('live');
     const row = kernel.journal.nextSeq;
-    expect(await kernel.clock.until(modes.demote('comfort', 'propose_only', '3 failures on zone:412'))).toBe(true);
-    // The row of the mode, and the alert of it.
-    expect([of(), kernel.journal.nextSeq]).toEqual(['propose_only', row + 2]);
-    expect(await modes.demote('comfort', 'shadow', 'another cause')).toBe(false);
-    expect(await modes.demote('nobody', 'disabled', 'another cause')).toBe(false);
-    // The row of the mode, and the alert of it.
-    expect([of(), kernel.journal.nextSeq]).toEqual(['propose_only', row + 2]);
+    expect(await kernel.clock.until(modes.set('comfort', 'propose_only', DOWN))).toBe(true);
+    expect([of(), kernel.journal.nextSeq]).toEqual(['propose_only', row + 1]);
   });
 
   it('U1 outlives the process, until the site file says something else than it did', async () => {
     const first = await begun('live');
-    await first.kernel.clock.until(first.modes.demote('comfort', 'propose_only', 'a fork'));
+    await first.kernel.clock.until(first.modes.set('comfort', 'propose_only', DOWN));
     await first.kernel.close();
     const again = await begun('live', first.kernel.dataDir);
     expect(again.of()).toBe('propose_only');
@@ -73,7 +68,7 @@ describe('what was admitted before its operator was lowered', () => {
     ['live_limited', ['applied', 'verified', 'live_limited']],
   ])('U1 to %s ends as that mode would have it', async (mode, ending) => {
     const { kernel, modes } = await begun('live');
-    const lowered = modes.demote('comfort', mode, 'a cause');
+    const lowered = modes.set('comfort', mode, DOWN);
     await kernel.propose([setpoint('412', 21)]);
     await lowered;
     expect(said(kernel)).toEqual([ending]);

@@ -1,12 +1,12 @@
 /**
  * How far each operator is trusted: `disabled < propose_only < shadow < live_limited < live` (execution §2.9).
  *
- * U1 A mode goes up only in the name of a person who says why. It goes down by itself where there is a cause, and then stays down.
- *    Either is in the journal before it counts, and a mode that was lowered counts for what was admitted before as well.
+ * U1 A mode goes up only in the name of a person who says why. A change is in the journal before it counts, and a mode that was lowered
+ *    counts for what was admitted before as well. What the gateway does by itself where there is a cause is narrower or wider than a mode:
+ *    a breaker shuts a capability of an entity, a hold takes everything out of live until it is acknowledged.
  */
-import { FibricError, type Log, type Mode, MODES } from '@fibric/sdk';
+import { FibricError, type Mode, MODES } from '@fibric/sdk';
 import type { OperatorSite } from './config/site.ts';
-import { raise } from './alerts/raise.ts';
 import type { Journal } from './journal/journal.ts';
 
 /** Who wants it, and why. */
@@ -22,8 +22,6 @@ export interface Modes {
   begin(operator: OperatorSite): Promise<void>;
   /** False: there is no operator of that name. Throws `invalid_parameter` for a way up without a person or without a reason. */
   set(operator: string, to: Mode, order: ModeOrder): Promise<boolean>;
-  /** Lowers an operator to `mode` for a cause; one that is there or below already stays. True when it was lowered. */
-  demote(operator: string, mode: Mode, reason: string): Promise<boolean>;
 }
 
 /** The name that stands for whoever holds the token, when nobody is named. */
@@ -34,12 +32,8 @@ const rank = (mode: Mode): number => MODES.indexOf(mode);
 /** The more cautious of two modes. */
 export const lower = (a: Mode, b: Mode): Mode => (rank(a) <= rank(b) ? a : b);
 
-export function createModes(deps: {
-  readonly journal: Journal;
-  readonly operators: readonly OperatorSite[];
-  readonly log: Log;
-}): Modes {
-  const { journal, operators, log } = deps;
+export function createModes(deps: { readonly journal: Journal; readonly operators: readonly OperatorSite[] }): Modes {
+  const { journal, operators } = deps;
   const decided = (uid: string) => journal.projection.modes.rows.get(uid);
   const of: Modes['of'] = ({ uid, mode }) => decided(uid)?.mode ?? mode;
   async function change(operator: OperatorSite, from: Mode, to: Mode, { who, reason }: ModeOrder): Promise<void> {
@@ -64,14 +58,6 @@ export function createModes(deps: {
           `from ${from} up to ${to} needs the name of a person and a reason: --as <who> --reason <text>`,
         );
       await change(operator, from, to, order);
-      return true;
-    },
-    async demote(name, mode, reason) {
-      const operator = operators.find((one) => one.name === name);
-      const from = operator && of(operator);
-      if (!operator || from === undefined || rank(from) <= rank(mode)) return false;
-      raise({ journal, log }, 'demoted', `${name} is lowered from ${from} to ${mode}: ${reason}`, { operator: name });
-      await change(operator, from, mode, { who: 'gateway', reason });
       return true;
     },
   };

@@ -29,7 +29,6 @@ const SEVERITIES = {
   heartbeat: 'critical',
   tenant_mismatch: 'critical',
   policy_refused: 'critical',
-  demoted: 'critical',
   breaker_open: 'critical',
 } as const;
 export type AlertKind = keyof typeof SEVERITIES;
