@@ -6,7 +6,6 @@ import { scratchDir } from '../test/support/scratch.ts';
 import type { OperatorSite } from './config/site.ts';
 import { createModes, type Modes } from './modes.ts';
 
-
 /** A kernel whose operators are what the site file says, and the modes over its journal. */
 async function begun(site: Mode, dataDir = scratchDir()): Promise<{ kernel: Kernel; modes: Modes; of: () => Mode }> {
   const device = new FakeDevice();
