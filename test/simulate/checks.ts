@@ -17,15 +17,15 @@
  * K15 An action goes the ways of the table of its life, and no others.
  * K12 A second attempt finds the device as the first one found it: what somebody else did in between is not overwritten.
  */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { LIMITS, type PointState, type PointValue, type Receipt } from '@fibric/sdk';
+import { LIMITS, type PointValue, type Receipt } from '@fibric/sdk';
 import type { Action, Entry, IntentEntry, ReceiptEntry, Row } from '@fibric/gateway/journal/entries';
-import { mayEnd, type Standing, type Step, stepFrom } from '@fibric/gateway/journal/lifecycle';
-import { Projection } from '@fibric/gateway/journal/projection';
+import { mayEnd, type Step, stepFrom } from '@fibric/gateway/journal/lifecycle';
+import { inShort, readChain } from './chain.ts';
 import type { Effect, Field, Sent } from './field.ts';
-import { registerOf, SITE, TIMEOUT_MS } from './site.ts';
+import { registerOf, TIMEOUT_MS } from './site.ts';
+import { consumed, lanesOf, same, type Tale, TOLERANCE, tookEffect, valueOf } from './tale.ts';
 
 export interface Story {
   readonly field: Field;
@@ -51,29 +51,8 @@ export interface Findings {
   readonly log: readonly string[];
 }
 
-/** Everything the journal says of one action. */
-interface Tale {
-  readonly action: Action;
-  readonly planSeq: number;
-  readonly operator: string;
-  /** How many persons it waits for, who has said yes, and whether somebody has said no. */
-  readonly needed: number;
-  readonly yeses: Set<string>;
-  vetoed: boolean;
-  readonly intents: Row<IntentEntry>[];
-  readonly receipts: Row<ReceiptEntry>[];
-  standing: Standing;
-  /** What was sent for it. */
-  readonly sent: Sent[];
-}
-
 /** From the send to the last look that verifies it, with a standstill in between that is too short to be noticed. */
 const READ_BACK_MS = 2 * TIMEOUT_MS + LIMITS.sendPauseMs + 500;
-/** The widest that any profile of the site declares. */
-const TOLERANCE = 0.3 + 1e-6;
-const CONSUMING: ReadonlySet<string> = new Set(['applied', 'applied_unverified', 'unknown', 'superseded_externally']);
-const consumed = ({ outcome, reason_code }: Row<ReceiptEntry>): boolean =>
-  CONSUMING.has(outcome) || reason_code === 'device_altered';
 const FAILING: ReadonlySet<string> = new Set(['failed', 'unknown', 'superseded_externally', 'skipped']);
 /** Operators whose policy says `on_failure: continue`. */
 const CONTINUES: ReadonlySet<string> = new Set(['careful']);
@@ -85,9 +64,9 @@ class Judge {
   /** Every step and end of an action that was seen. */
   readonly ways = new Set<string>();
   actions = 0;
-  head = '0'.repeat(64);
+  head = '';
   readonly #story: Story;
-  readonly #rows: Row<Entry>[] = [];
+  #rows: readonly Row<Entry>[] = [];
 
   constructor(story: Story) {
     this.#story = story;
@@ -102,34 +81,9 @@ class Judge {
   }
 
   read(db: Database.Database): void {
-    let seq = 0;
-    for (const stored of db
-      .prepare<[], { seq: number; hash: Buffer; body: string }>('SELECT * FROM entries ORDER BY seq')
-      .iterate()) {
-      const row = JSON.parse(stored.body) as Row<Entry>;
-      const hash = createHash('sha256').update('\0').update(stored.body).digest('hex');
-      if (stored.seq !== ++seq || row.seq !== seq) this.say(`K8 row ${seq} is missing`);
-      if (row.prev !== this.head) this.say(`K8 row ${seq} does not follow the one before`);
-      if (hash !== stored.hash.toString('hex')) this.say(`K8 row ${seq} does not match its hash`);
-      this.head = hash;
-      this.#rows.push(row);
-    }
-    this.#rebuild(db);
-  }
-
-  #rebuild(db: Database.Database): void {
-    const projection = new Projection();
-    for (const row of this.#rows) projection.apply(row, `rc_${row.seq.toString(36).padStart(8, '0')}`);
-    const made = projection.tables.flatMap((table) =>
-      [...table.rows.keys()].map((key) => `${table.name} ${key} ${String(table.encoded(key))}`),
-    );
-    const stored = db
-      .prepare<[], { tab: string; key: string; row: string }>('SELECT tab, key, row FROM state')
-      .all()
-      .map(({ tab, key, row }) => `${tab} ${key} ${row}`);
-    const difference = made.toSorted().find((line, i) => line !== stored.toSorted()[i]);
-    if (difference !== undefined || made.length !== stored.length)
-      this.say(`K8 the stored state does not follow from the rows: ${difference ?? 'too much'}`);
+    const { rows, head } = readChain(db, (what) => this.say(what));
+    this.#rows = rows;
+    this.head = head;
   }
 
   /** In the order of the rows: who holds which lane, and what may come next. */
@@ -421,39 +375,6 @@ class Judge {
       if (stored?.toString('hex') !== hash) this.say(`K11 ${receipt_id} (${outcome}) was told and is gone`);
     }
   }
-}
-
-const valueOf = (states: readonly PointState[], point: string): PointValue =>
-  states.find((state) => state.point === point)?.value ?? null;
-
-function same(a: PointValue, b: PointValue, tolerance: number): boolean {
-  return typeof a === 'number' && typeof b === 'number' ? Math.abs(a - b) <= tolerance : a === b;
-}
-
-function inShort(row: Row<Entry>): string {
-  const head = `${row.seq} ${row.clock.boot_id}+${row.clock.mono_ms / 1_000} s ${row.type}`;
-  switch (row.type) {
-    case 'plan/1':
-      return `${head} by ${row.origin.operator}: ${row.actions.map(({ status, action }) => `${status} ${action.action_id} ${'idempotency_key' in action ? action.idempotency_key : action.capability} ${JSON.stringify(action.args)}`).join('; ')}`;
-    case 'intent/1':
-      return `${head} ${row.action_id} attempt ${row.attempt} ${row.idempotency_key} to ${JSON.stringify(row.target)} from ${JSON.stringify(row.baseline)}`;
-    case 'receipt/1':
-      return `${head} ${row.action_id} ${row.outcome}: ${String(row.reason_code)} (${String(row.reason)})`;
-    default:
-      return head;
-  }
-}
-
-/** The register took what was meant for it; a pulse and a call are what they are. */
-function tookEffect({ register, value }: Effect, action: Action): boolean {
-  const target = action.target.find(({ point }) => registerOf(action.device, point) === register);
-  return target === undefined || same(target.value, value, TOLERANCE);
-}
-
-/** The entity and the registers behind the device, as the site file has them. */
-function lanesOf(action: Action): readonly string[] {
-  const tool = SITE.devices.get(action.device)?.tools[0];
-  return [action.entity_key, ...(tool?.writes.map(({ point }) => registerOf(action.device, point)) ?? [])];
 }
 
 /** Judges the journal in `dir` against what the world says. */
