@@ -42,6 +42,7 @@ export function hotelSiteFile(template: string, site: SimulatedSite): string {
   set(['connections', 'pms', 'url'], `http://127.0.0.1:${ports.bookings}`);
   set(['upstream', 'to'], `http://127.0.0.1:${ports.upstream}`);
   set(['operators', 'comfort', 'policy'], policyPath(site.root));
+  set(['operators', 'person', 'policy'], join(site.root, 'config/persons.yaml'));
   set(['simulation'], simulationOf(site));
   return HEAD + document.toString({ lineWidth: 0 });
 }
