@@ -43,6 +43,7 @@ test('why shows on one screen what woke it, who wanted it, which rules, which by
       'chain      seq 2, epoch 1, proved',
       `           hash ${'b'.repeat(64)}`,
       `           prev ${'a'.repeat(64)}`,
+      'signed     up to row 64; no witness has cosigned it',
       'upstream   does not have it yet; 3 rows before it wait too',
       '',
     ].join('\n'),

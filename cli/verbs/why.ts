@@ -101,13 +101,20 @@ function effects(io: Io, { receipt, intents, others }: WhyView): readonly Fact[]
   ];
 }
 
-function proof(io: Io, { receipt, chain, sync }: WhyView): readonly Fact[] {
+function proof(io: Io, { receipt, chain, checkpoint, sync }: WhyView): readonly Fact[] {
   const holds = chain.fault === null ? state(io, 'proved') : `${state(io, 'tampered')}: ${chain.fault}`;
   return [
     ['key', receipt.idempotency_key],
     ['chain', `seq ${chain.seq}, epoch ${receipt.epoch}, ${holds}\nhash ${chain.hash}\nprev ${chain.prev}`],
+    ['signed', signing(chain.seq, checkpoint)],
     ['upstream', delivery(sync)],
   ];
+}
+
+function signing(seq: number, { signed, cosigned }: WhyView['checkpoint']): string {
+  if (cosigned >= seq) return `up to row ${cosigned}, and cosigned by a witness`;
+  if (signed >= seq) return `up to row ${signed}; no witness has cosigned it`;
+  return signed === 0 ? 'not yet' : `up to row ${signed}: this one waits for the next checkpoint`;
 }
 
 function delivery(sync: WhyView['sync']): string {

@@ -38,5 +38,6 @@ export function storyOf(receipt: Receipt): Story {
     intents: [],
     others: [],
     chain: { seq, prev, hash, fault: null },
+    checkpoint: { signed: 64, cosigned: 0 },
   };
 }

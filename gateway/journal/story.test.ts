@@ -3,7 +3,10 @@ import { parseTime } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
+import { appendApplied } from '../../test/support/rows.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
+import { signedJournal } from '../../test/support/signed-journal.ts';
+import { idAt } from './entries.ts';
 import { openJournalReader } from './reader.ts';
 import type { Story } from './story.ts';
 
@@ -44,6 +47,15 @@ describe('the story of a receipt', () => {
       receipt: { outcome: 'blocked', timeline: { intent_at: null, sent_at: null, answered_at: null } },
       intents: [],
     });
+  });
+
+  it('says up to where the rows are signed', async () => {
+    const signed = await signedJournal(scratchDir());
+    appendApplied(signed.journal);
+    const receipt = idAt('rc', signed.journal.nextSeq - 1);
+    await signed.journal.durable();
+    expect(storyOf(signed.dir, receipt)?.checkpoint).toEqual({ signed: 2, cosigned: 0 });
+    signed.close();
   });
 
   it('goes on after the receipt: what refers to it since', async () => {

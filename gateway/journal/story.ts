@@ -14,8 +14,10 @@ import {
   type Row,
   seqOf,
 } from './entries.ts';
+import { parseCheckpoint } from '../proof/note.ts';
 import { rowReader } from '../proof/openings.ts';
 import { type Activation, activationKey } from './policies.ts';
+import type { LogState } from './receipt-log.ts';
 import { chainFault } from './store.ts';
 
 /** A row of the action's story as it stands in the journal. */
@@ -48,6 +50,8 @@ export interface Story {
   readonly others: readonly (Row & { readonly hash: string })[];
   /** The receipt's place in the chain; `fault` is null when it follows from the row before. */
   readonly chain: { readonly seq: number; readonly prev: string; readonly hash: string; readonly fault: string | null };
+  /** Up to which row the newest checkpoint was signed, and the newest that a witness cosigned; 0: none was. */
+  readonly checkpoint: { readonly signed: number; readonly cosigned: number };
 }
 
 interface Stored {
@@ -71,6 +75,11 @@ export function storyTeller(db: Database.Database): (receiptId: string) => Story
     const row = hash === null ? undefined : activation.get(activationKey(operator, hash));
     return row === undefined ? null : (JSON.parse(row) as Activation);
   };
+  const log = db.prepare<[], string>("SELECT row FROM state WHERE tab = 'log'").pluck();
+  const checkpoint = (): Story['checkpoint'] => {
+    const { signed = null, cosigned = null } = JSON.parse(log.get() ?? '{}') as Partial<LogState>;
+    return { signed: sizeOf(signed), cosigned: sizeOf(cosigned) };
+  };
   const read = rowReader(db);
   const parsed = <E extends Entry>(stored: Stored): StoryRow<E> => ({
     row: read<E>(stored),
@@ -87,8 +96,14 @@ export function storyTeller(db: Database.Database): (receiptId: string) => Story
     const quoted = [action_id, receiptId].map((id) => JSON.stringify(id)) as [string, string];
     const rows = about.all(plan.seq, stored.seq + ROWS_BEHIND, ...quoted).map((row) => parsed(row));
     const fault = faultOf(stored, at.get(stored.seq - 1));
-    return { ...tell(own, parsed<PlanEntry>(plan), rows, fault), policy: activated(own.row) };
+    const told = tell(own, parsed<PlanEntry>(plan), rows, fault);
+    return { ...told, policy: activated(own.row), checkpoint: checkpoint() };
   };
+}
+
+function sizeOf(note: string | null): number {
+  const checkpoint = note === null ? null : parseCheckpoint(note);
+  return checkpoint === null || typeof checkpoint === 'string' ? 0 : checkpoint.size;
 }
 
 function faultOf(stored: Stored, before: Stored | undefined): string | null {
@@ -103,7 +118,7 @@ function tell(
   plan: StoryRow<PlanEntry>,
   rows: readonly StoryRow[],
   fault: string | null,
-): Omit<Story, 'policy'> {
+): Omit<Story, 'policy' | 'checkpoint'> {
   const { row, hash } = own;
   const { plan_id, plan_hash, reasoner, actions } = plan.row;
   const others = rows.filter((other) => other.row.seq !== row.seq && other.row.type !== 'intent/1');
