@@ -115,9 +115,10 @@ class Room implements Approvals {
     const ids = news.map(({ action }) => action.action_id);
     const { row } = journal.append(this.#entry(say, plan, ids, 'counts'));
     const ends = say.decision === 'veto' ? news.map((open) => this.#veto(open, say)) : [];
-    await journal.durable();
+    // Together: when the journal fails, none of them is left with nobody to take its error.
+    const [, ...ended] = await Promise.all([journal.durable(), ...ends]);
     for (const id of ids) if (journal.projection.open.rows.get(id)?.status === 'queued') this.#leave(id, 'approved');
-    return this.#answer(say, plan, idAt('ap', row.seq), news, await Promise.all(ends));
+    return this.#answer(say, plan, idAt('ap', row.seq), news, ended);
   }
 
   close(): void {

@@ -224,7 +224,8 @@ class World {
     try {
       await kernel.executor.approvals.say({ decision, plan_id, action, who, plan_hash: null, reason: null });
     } catch (error) {
-      if (!(error instanceof FibricError)) this.complain(`saying ${decision} threw: ${String(error)}`);
+      if (!(error instanceof FibricError) && !kernel.journal.failure)
+        this.complain(`saying ${decision} threw: ${String(error)}`);
     }
   }
 
