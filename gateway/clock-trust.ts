@@ -53,6 +53,8 @@ export interface ClockWatchOptions {
 const MADE_MS = Date.UTC(2026, 0, 1);
 const CLOCK_FILE = 'clock';
 const LOOK_MS = 1_000;
+/** A look holds for so long, far below the sleep that matters. */
+const LOOKED_MS = 100;
 const SAVE_MS = 60_000;
 const SYNC_HOLDS_MS = 24 * 3_600_000;
 /** Of a clock that was just synchronised. */
@@ -114,6 +116,7 @@ class Watch implements ClockWatch {
   }
 
   look(): void {
+    if (this.#justLooked()) return;
     const { signs, slept } = this.#options;
     const seen = signs();
     const before = this.#mark;
@@ -136,6 +139,13 @@ class Watch implements ClockWatch {
     if (state !== this.#last) this.#tell('state', 0, `the clock is ${state}`);
   }
 
+  /** Sleep moves the wall clock, and the monotonic one not: asking the machine costs more than a write does. */
+  #justLooked(): boolean {
+    const { wall, mono } = this.#now({ up_ms: null });
+    const before = this.#mark;
+    return Math.abs(wall - before.wall) < LOOKED_MS && mono - before.mono < LOOKED_MS;
+  }
+
   #tick(): void {
     const { clock } = this.#options;
     this.look();
@@ -143,7 +153,7 @@ class Watch implements ClockWatch {
     this.#timer = clock.after(LOOK_MS, () => this.#tick());
   }
 
-  #now({ up_ms }: ClockSigns): Mark {
+  #now({ up_ms }: Pick<ClockSigns, 'up_ms'>): Mark {
     const { clock } = this.#options;
     return { wall: clock.wallMs(), mono: clock.monoMs(), up: up_ms };
   }

@@ -44,6 +44,8 @@ export interface SpaceGuard {
 const MIB = 1024 * 1024;
 const CHUNK = new Uint8Array(MIB);
 const BALLAST_FILE = 'ballast';
+/** Room that was found is there for so long: plans that come by the hundred share one look. */
+const LOOKED_MS = 100;
 
 /** What a process without privileges may still use of the file system of `dir`. */
 export function spaceOf(dir: string): Space {
@@ -75,6 +77,7 @@ class Guard implements SpaceGuard {
   #making: Promise<void> | null = null;
   /** Why there is no reserve; null while there is one, or it is being made. */
   #missing: string | null = null;
+  #roomyUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: SpaceOptions) {
     this.#options = options;
@@ -92,8 +95,12 @@ class Guard implements SpaceGuard {
 
   refusal(): string | null {
     if (this.#missing !== null) return this.#missing;
-    const space = this.#options.spaceOf(this.#options.dir);
-    return levelOf(space) === 'out' ? inWords(space) : null;
+    const { clock, dir, spaceOf } = this.#options;
+    if (clock.monoMs() < this.#roomyUntil) return null;
+    const space = spaceOf(dir);
+    if (levelOf(space) === 'out') return inWords(space);
+    this.#roomyUntil = clock.monoMs() + LOOKED_MS;
+    return null;
   }
 
   release(): boolean {

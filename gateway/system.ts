@@ -14,8 +14,19 @@ import { type Clock, LIMITS, type Random } from '@fibric/sdk';
 import type { ClockSigns } from './clock-trust.ts';
 import type { Simulation } from './config/site.ts';
 
-/** Bytes that nobody can guess. */
-export const randomBytes = (bytes: number): Buffer => randomFillSync(Buffer.alloc(bytes));
+/** Bytes that nobody can guess, drawn in pools: asking the system costs more than the row that they salt. */
+export function randomBytes(bytes: number): Buffer {
+  if (drawn + bytes > pool.length) {
+    pool = randomFillSync(Buffer.alloc(Math.max(bytes, POOL_BYTES)));
+    drawn = 0;
+  }
+  drawn += bytes;
+  return pool.subarray(drawn - bytes, drawn);
+}
+
+const POOL_BYTES = 4_096;
+let pool = Buffer.alloc(0);
+let drawn = 0;
 
 /** The longest delay `setTimeout` takes; beyond it, it fires at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;

@@ -18,7 +18,7 @@ describe('decide: who may (P3, P5)', () => {
       rules: [],
       evidence: [],
       effective: null,
-      inputs: expect.objectContaining({ form: 'inputs/1', moment: 'head', tool: 'set_setpoint', missing: [] }),
+      inputs: expect.objectContaining({ form: 'inputs/2', moment: 'head', tool: 'set_setpoint', missing: [] }),
     });
   });
 

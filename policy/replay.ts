@@ -3,9 +3,9 @@
  * facts made of these once more (G-PS-6). What was not asked then is not known now: it is named, never guessed.
  */
 import type { Receipt } from '@fibric/sdk';
-import type { ActionFacts, Facts, Moment, PointFact } from './types.ts';
+import type { ActionFacts, Facts, Moment, PastChange, PointFact } from './types.ts';
 
-const FORM = 'inputs/1';
+const FORM = 'inputs/2';
 
 /** What stands on a receipt under `inputs`. JSON, always whole. */
 export interface DecisionInputs
@@ -15,7 +15,6 @@ export interface DecisionInputs
       | 'now'
       | 'current'
       | 'writes'
-      | 'changes'
       | 'changes_reach_ms'
       | 'override'
       | 'holders'
@@ -25,6 +24,8 @@ export interface DecisionInputs
     >,
     Pick<ActionFacts, 'connector' | 'tool' | 'effect_class'> {
   readonly form: typeof FORM;
+  /** As in `Facts`, each in its order: there are dozens on every receipt. */
+  readonly changes: readonly (readonly [PastChange['ago_ms'], PastChange['delta'], PastChange['by']])[];
   readonly moment: Moment;
   /** Points that a gate asked for, of which nothing was known. */
   readonly missing: readonly string[];
@@ -32,9 +33,10 @@ export interface DecisionInputs
 
 /** What of `facts` is not on the receipt already: also how it would have been done, which the receipt of a refusal does not say. */
 export function inputsOf(facts: Facts, moment: Moment, missing: readonly string[]): DecisionInputs {
-  const { admitted_in_run, now, current, writes, changes, changes_reach_ms } = facts;
+  const { admitted_in_run, now, current, writes, changes_reach_ms } = facts;
   const { override, holders, lease, approval, alerts } = facts;
   const { connector, tool, effect_class } = facts.action;
+  const changes = facts.changes.map(({ ago_ms, delta, by }) => [ago_ms, delta, by] as const);
   const known = { admitted_in_run, now, current, writes, changes, changes_reach_ms, connector, tool, effect_class };
   return { form: FORM, moment, missing, ...known, override, holders, lease, approval, alerts };
 }
@@ -59,7 +61,9 @@ export interface Replay {
 export function replay(receipt: Recorded, sent_within: Facts['sent_within']): Replay | null {
   const { operator, capability, entity_key, args, value, mode, provenance, evidence, inputs } = receipt;
   if (inputs?.['form'] !== FORM || entity_key === null) return null;
-  const { form: _, moment, missing, connector, tool, effect_class, ...known } = inputs as unknown as DecisionInputs;
+  const recorded = inputs as unknown as DecisionInputs;
+  const { form: _, moment, missing, connector, tool, effect_class, ...known } = recorded;
+  const changes = recorded.changes.map(([ago_ms, delta, by]) => ({ ago_ms, delta, by }));
   const action = { operator, capability, connector, tool, effect_class, entity_key, args, value };
   const points = new Map<string, PointFact>(evidence.map(({ point, ...fact }) => [point, fact]));
   const unknown = new Set<string>();
@@ -68,5 +72,5 @@ export function replay(receipt: Recorded, sent_within: Facts['sent_within']): Re
     if (fact === undefined && !missing.includes(ref)) unknown.add(ref);
     return fact ?? null;
   };
-  return { facts: { action, mode, real: provenance, ...known, point, sent_within }, moment, unknown };
+  return { facts: { action, mode, real: provenance, ...known, changes, point, sent_within }, moment, unknown };
 }

@@ -46,8 +46,12 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 
 /** The wall clock as RFC 3339 UTC. */
 export function isoTime(wallMs: number): string {
-  return new Date(wallMs).toISOString();
+  // What happens together is stamped alike, a dozen times.
+  if (wallMs !== last.ms) last = { ms: wallMs, text: new Date(wallMs).toISOString() };
+  return last.text;
 }
+
+let last = { ms: 0, text: '1970-01-01T00:00:00.000Z' };
 
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 

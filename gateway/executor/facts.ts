@@ -50,12 +50,6 @@ export interface FactSources {
   readonly people: People;
 }
 
-/** Since a change, by the monotonic clock within one boot; across boots only the wall clock is left, never below zero. */
-function agoMs(change: Change, sources: FactSources): number {
-  const { clock, bootId } = sources;
-  return Math.max(0, change.boot_id === bootId ? clock.monoMs() - change.mono_ms : clock.wallMs() - change.wall_ms);
-}
-
 function pointFact(sources: FactSources, ref: string): PointFact | null {
   const slash = ref.lastIndexOf('/');
   if (slash < 0 || !parseEntityKey(ref.slice(0, slash))) return null;
@@ -76,14 +70,20 @@ export function actionFacts(operator: string, action: Action): ActionFacts {
   return { operator, capability, connector, tool, effect_class, entity_key, args, value };
 }
 
-function oursOf(sources: FactSources, device: string, point: string): readonly PastChange[] {
-  const changes = sources.projection.changes.rows.get(`${device}/${point}`) ?? [];
-  return changes.map((change) => ({ ago_ms: agoMs(change, sources), delta: change.delta, by: 'us' }));
+/**
+ * Our changes of a point, newest first: by the monotonic clock within one boot, across boots only the wall clock is left, never below
+ * zero. In whole milliseconds, too few rather than too many: what is put on record is what is decided on.
+ */
+function oursOf({ projection, clock, bootId }: FactSources, device: string, point: string): readonly PastChange[] {
+  const changes = projection.changes.rows.get(`${device}/${point}`) ?? [];
+  const [monoMs, wallMs] = [clock.monoMs(), clock.wallMs()];
+  const agoMs = ({ boot_id, mono_ms, wall_ms }: Change): number =>
+    Math.floor(Math.max(0, boot_id === bootId ? monoMs - mono_ms : wallMs - wall_ms));
+  return changes.map((change) => ({ ago_ms: agoMs(change), delta: change.delta, by: 'us' }));
 }
 
 /** How far back our changes are all remembered; null when there were no more than that. */
-function reachOf(sources: FactSources, device: string, point: string): number | null {
-  const ours = oursOf(sources, device, point);
+function reachOf(ours: readonly PastChange[]): number | null {
   return ours.length < LIMITS.changesKept ? null : (ours.at(-1)?.ago_ms ?? null);
 }
 
@@ -96,12 +96,14 @@ function writesOf({ action, resolution }: Pick<Job, 'action' | 'resolution'>): r
 }
 
 /** Ours from the journal, and one by anybody that was seen while polling; newest first. */
-function changesOf(sources: FactSources, device: string, point: string): readonly PastChange[] {
+function changesOf(sources: FactSources, device: string, point: string): Pick<Facts, 'changes' | 'changes_reach_ms'> {
   const ours = oursOf(sources, device, point);
+  const changes_reach_ms = reachOf(ours);
   const status = sources.points.get(device, point);
-  if (!status?.change_seen) return ours;
-  const ago_ms = sources.clock.monoMs() - status.changed_mono_ms;
-  return [{ ago_ms, delta: null, by: 'others' as const }, ...ours].toSorted((a, b) => a.ago_ms - b.ago_ms);
+  if (!status?.change_seen) return { changes: ours, changes_reach_ms };
+  const ago_ms = Math.floor(sources.clock.monoMs() - status.changed_mono_ms);
+  const changes = [{ ago_ms, delta: null, by: 'others' as const }, ...ours].toSorted((a, b) => a.ago_ms - b.ago_ms);
+  return { changes, changes_reach_ms };
 }
 
 /** The leases of others on what is about to be written. */
@@ -169,8 +171,7 @@ export function gatherFacts(
     now: { wall_ms: sources.clock.wallMs(), minute_of_day, weekday, clock_trusted: sources.clockTrusted() },
     current,
     writes: writesOf(job),
-    changes: first ? changesOf(sources, action.device, first.point) : [],
-    changes_reach_ms: first ? reachOf(sources, action.device, first.point) : null,
+    ...(first ? changesOf(sources, action.device, first.point) : { changes: [], changes_reach_ms: null }),
     sent_within: (windowMs) => sources.sent.within(origin.operator, action.capability, windowMs, sentMs),
     override: overrideOf(sources, job),
     holders: holdersOf(sources, job),

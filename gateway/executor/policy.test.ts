@@ -235,7 +235,7 @@ describe('deciding', () => {
     const k = kernel(['step: { max: 5 }', 'evidence: [ { point: "zone:{id}/co2", max_age: 5m } ]']);
     await k.propose([setpoint('412', 22)]);
     expect(k.receipts[0]?.inputs).toMatchObject({
-      form: 'inputs/1',
+      form: 'inputs/2',
       moment: 'head',
       missing: ['zone:412/co2'],
       admitted_in_run: 0,
@@ -252,7 +252,7 @@ describe('deciding', () => {
       {
         outcome: 'blocked',
         reason_code: 'default_closed',
-        inputs: { form: 'inputs/1', tool: 'gate.pulse', connector: 'fcu', effect_class: 'relative_or_pulse' },
+        inputs: { form: 'inputs/2', tool: 'gate.pulse', connector: 'fcu', effect_class: 'relative_or_pulse' },
       },
       { outcome: 'blocked', reason_code: 'no_device', inputs: null },
     ]);

@@ -1,6 +1,6 @@
 /**
- * Guarded canonical JSON (RFC 8785). The library drops, rounds or rewrites what JSON cannot say; here such a value is refused
- * instead, so that what is hashed is what was meant (G-R-3).
+ * Guarded canonical JSON (RFC 8785). A value that JSON cannot say is refused and not dropped, rounded or rewritten, so that what is
+ * hashed is what was meant (G-R-3). Rows are written by a writer of our own: a library took a quarter of the time of a row.
  */
 import { hash } from 'node:crypto';
 import { LIMITS } from '@fibric/sdk';
@@ -12,6 +12,11 @@ function faultOfNumber(value: number): string | null {
   if (!Number.isFinite(value)) return ': a number must be finite';
   if (Object.is(value, -0)) return ': minus zero';
   return Number.isInteger(value) && !Number.isSafeInteger(value) ? ': an integer beyond 2^53' : null;
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** The path and the reason of the first value that JSON cannot say; null when there is none. */
@@ -39,22 +44,98 @@ function faultWithin(value: object, depth: number): string | null {
     }
     return null;
   }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return ': not a plain object';
-  for (const key in value) {
-    if (!key.isWellFormed()) return ': a lone surrogate in a name';
-    const fault = faultOf((value as Record<string, unknown>)[key], depth);
-    if (fault !== null) return `/${key}${fault}`;
+  if (!isPlain(value)) return ': not a plain object';
+  for (const name of Object.keys(value)) {
+    if (!name.isWellFormed()) return ': a lone surrogate in a name';
+    const fault = faultOf((value as Record<string, unknown>)[name], depth);
+    if (fault !== null) return `/${name}${fault}`;
   }
   return null;
 }
 
+/** The names of an object's members, the order in which they are written, and how each of them is. */
+interface Shape {
+  readonly names: readonly string[];
+  readonly members: readonly { readonly name: string; readonly said: string }[];
+}
+
+/** Shapes of as many members that are remembered: rows of one kind name theirs alike, and sorting them is most of the work. */
+const SHAPES_KEPT = 16;
+const shapes: Shape[][] = [];
+
+function alike(a: readonly string[], b: readonly string[]): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** In order of UTF-16 code units (RFC 8785 §3.2.3). */
+function membersOf(names: readonly string[]): Shape['members'] {
+  const known = (shapes[names.length] ??= []);
+  for (const shape of known) if (alike(shape.names, names)) return shape.members;
+  const members = names.toSorted().map((name) => ({ name, said: `${quoted(name)}:` }));
+  if (known.length < SHAPES_KEPT) known.push({ names, members });
+  return members;
+}
+
+/** Text that stands in JSON as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+function quoted(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
+  if (!text.isWellFormed()) throw UNSAYABLE;
+  return JSON.stringify(text);
+}
+
+/** Thrown where a value cannot be said; which one it is and why, `faultOf` tells. */
+const UNSAYABLE = new TypeError('not canonical JSON');
+
+/** The canonical text of a value, looked at as it is written: each look of its own would cost as much. */
+function written(value: unknown, depth: number): string {
+  switch (typeof value) {
+    case 'string':
+      return quoted(value);
+    case 'number':
+      if (faultOfNumber(value) !== null) throw UNSAYABLE;
+      return String(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'object':
+      return value === null ? 'null' : writtenWithin(value, depth + 1);
+    default:
+      throw UNSAYABLE;
+  }
+}
+
+function writtenWithin(value: object, depth: number): string {
+  if (depth > MAX_DEPTH) throw UNSAYABLE;
+  let text = '';
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) text += (i === 0 ? '' : ',') + written(value[i], depth);
+    return `[${text}]`;
+  }
+  if (!isPlain(value)) throw UNSAYABLE;
+  for (const { name, said } of membersOf(Object.keys(value))) {
+    text += (text === '' ? said : `,${said}`) + written((value as Record<string, unknown>)[name], depth);
+  }
+  return `{${text}}`;
+}
+
+function trying(value: unknown): string | null {
+  try {
+    return written(value, 0);
+  } catch (error) {
+    if (error === UNSAYABLE) return null;
+    throw error;
+  }
+}
+
 /** The canonical text of `value`. Throws a `TypeError` naming the path of anything that JSON cannot say exactly. */
 export function canonicalText(value: unknown): string {
-  const fault = faultOf(value, 0);
-  if (fault !== null) throw new TypeError(`not canonical JSON at ${fault.startsWith(':') ? '/' : ''}${fault}`);
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('not canonical JSON: nothing to write');
+  const text = trying(value);
+  if (text === null) {
+    const fault = faultOf(value, 0) ?? '';
+    throw new TypeError(`not canonical JSON at ${fault.startsWith(':') ? '/' : ''}${fault}`);
+  }
   if (text.length > LIMITS.rowBytes)
     throw new TypeError(`not canonical JSON: ${text.length} characters, at most ${LIMITS.rowBytes}`);
   return text;

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -6,7 +7,7 @@ import { LIMITS } from '@fibric/sdk';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { actionOf, appendApplied, intentOf, planOf, receiptOf } from '../../test/support/rows.ts';
 import { settled, VirtualClock } from '../../test/support/virtual-clock.ts';
-import { canonicalText } from './canonical.ts';
+import { canonicalOf, canonicalText } from './canonical.ts';
 import { idAt } from './entries.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { lockFolder } from './lock.ts';
@@ -303,6 +304,33 @@ describe('canonical JSON (G-R-3)', () => {
   it('orders keys and writes numbers as RFC 8785 does', () => {
     expect(canonicalText({ b: 1e-7, a: 0.1, ä: [true, null], A: 'x' })).toBe(
       '{"A":"x","a":0.1,"b":1e-7,"ä":[true,null]}',
+    );
+  });
+
+  it('writes whatever JSON can say as a library written apart does', () => {
+    const names = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.nat({ max: 30 }).map(String),
+      fc.constantFrom('__proto__', 'ä', 'a'),
+    );
+    const number = fc
+      .double({ noNaN: true, noDefaultInfinity: true })
+      .filter((one) => !Number.isInteger(one) || Number.isSafeInteger(one));
+    const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 5 },
+        fc.oneof(fc.constant(null), fc.boolean(), number, fc.maxSafeInteger()),
+        fc.string({ unit: 'binary' }),
+        fc.array(tie('value'), { maxLength: 5 }),
+        fc.dictionary(names, tie('value'), { maxKeys: 8 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, (one) => {
+        const said: unknown = JSON.parse(JSON.stringify(one));
+        expect(canonicalText(said)).toBe(canonicalOf(said));
+      }),
+      { numRuns: 2_000 },
     );
   });
 

@@ -18,14 +18,18 @@ export function committed(
   row: object & { readonly type: string },
   salt: () => Buffer,
 ): { readonly stored: object; readonly openings: readonly Opening[] } {
-  const stored: Record<string, unknown> = { ...row };
+  const fields = COMMITTED[row.type];
+  if (!fields) return { stored: row, openings: [] };
+  const stored: Record<string, unknown> = {};
   const openings: Opening[] = [];
-  for (const field of COMMITTED[row.type] ?? []) {
-    const value = stored[field] ?? null;
-    delete stored[field];
-    const opening = value === null ? null : { field, salt: salt(), value };
-    if (opening) openings.push(opening);
-    stored[`${field}_c`] = opening && commitment(opening.salt, canonicalText(value));
+  for (const [field, value] of Object.entries(row)) {
+    if (!fields.includes(field)) stored[field] = value;
+    else if (value === null) stored[`${field}_c`] = null;
+    else {
+      const opening = { field, salt: salt(), value: value as unknown };
+      openings.push(opening);
+      stored[`${field}_c`] = commitment(opening.salt, canonicalText(value));
+    }
   }
   return { stored, openings };
 }

@@ -90,22 +90,23 @@ operators:
   return file;
 }
 
-/** Closes what has opened, until the gateway is gone. Returns how many breakers that were. */
-async function closeBreakers(api: string, token: string): Promise<number> {
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const body = JSON.stringify({ who: 'crash rig' });
-  try {
-    const { breakers } = (await (await fetch(`${api}/v1/breakers`, { headers })).json()) as Breakers;
-    for (const { breaker_id } of breakers)
-      await fetch(`${api}/v1/breakers/${breaker_id}/close`, { method: 'POST', headers, body });
-    return breakers.length;
-  } catch {
-    return 0;
-  }
+interface Breakers {
+  readonly data: readonly { readonly breaker_id: string }[];
 }
 
-interface Breakers {
-  readonly breakers: readonly { readonly breaker_id: string }[];
+/** Closes what has opened. Returns how many breakers that were; those that the kill was faster than are for the next cycle. */
+async function closeBreakers(api: string, token: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const ask = (path: string, body?: string): Promise<Response | null> =>
+    fetch(`${api}/v1/breakers${path}`, body === undefined ? { headers } : { method: 'POST', headers, body }).catch(
+      () => null,
+    );
+  const { data } = ((await (await ask(''))?.json().catch(() => null)) ?? { data: [] }) as Breakers;
+  for (const { breaker_id } of data) {
+    const answer = await ask(`/${breaker_id}/close`, JSON.stringify({ who: 'crash rig' }));
+    if (answer && !answer.ok) throw new Error(`${breaker_id} cannot be closed: ${await answer.text()}`);
+  }
+  return data.length;
 }
 
 class Gateway {
