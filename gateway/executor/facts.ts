@@ -74,11 +74,12 @@ export function actionFacts(operator: string, action: Action): ActionFacts {
  * Our changes of a point, newest first: by the monotonic clock within one boot, across boots only the wall clock is left, never below
  * zero. In whole milliseconds, too few rather than too many: what is put on record is what is decided on.
  */
-function oursOf({ projection, clock, bootId }: FactSources, device: string, point: string): readonly PastChange[] {
+function oursOf({ projection, clock }: FactSources, device: string, point: string): readonly PastChange[] {
   const changes = projection.changes.rows.get(`${device}/${point}`) ?? [];
   const [monoMs, wallMs] = [clock.monoMs(), clock.wallMs()];
-  const agoMs = ({ boot_id, mono_ms, wall_ms }: Change): number =>
-    Math.floor(Math.max(0, boot_id === bootId ? monoMs - mono_ms : wallMs - wall_ms));
+  const current = projection.meta.rows.get('epoch');
+  const agoMs = ({ epoch, mono_ms, wall_ms }: Change): number =>
+    Math.floor(Math.max(0, epoch === current ? monoMs - mono_ms : wallMs - wall_ms));
   return changes.map((change) => ({ ago_ms: agoMs(change), delta: change.delta, by: 'us' }));
 }
 

@@ -278,13 +278,33 @@ describe('the journal', () => {
     lockFolder(dir).release();
   });
 
+  it('G-J-1 lays the state of an older version out as this one does', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    appendApplied(journal);
+    await journal.durable();
+    journal.close();
+    const stored = (): readonly unknown[] => {
+      const db = new Database(join(dir, 'journal.db'));
+      const rows = db.prepare('SELECT * FROM state ORDER BY tab, key').all();
+      db.exec(`UPDATE state SET row = '[{"wall_ms":1,"mono_ms":1,"boot_id":"b","delta":null}]' WHERE tab = 'change'`);
+      db.pragma('user_version = 2');
+      db.close();
+      return rows;
+    };
+    const before = stored();
+    open(dir).close();
+    expect(before).toContainEqual(expect.objectContaining({ tab: 'change' }));
+    expect(stored()).toEqual(before);
+  });
+
   it('refuses a journal of a newer version (row 57)', () => {
     const dir = scratchDir();
     open(dir).close();
     const db = new Database(join(dir, 'journal.db'));
     db.pragma('user_version = 99');
     db.close();
-    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 2)');
+    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 3)');
   });
 });
 

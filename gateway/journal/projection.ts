@@ -82,13 +82,22 @@ export interface Consumed {
   readonly effective: readonly PointState[];
 }
 
-/** An applied change of one point. */
+/** An applied change of one point; `epoch`: of the boot whose monotonic clock it is. */
 export interface Change {
   readonly wall_ms: number;
   readonly mono_ms: number;
-  readonly boot_id: string;
+  readonly epoch: number;
   readonly delta: number | null;
 }
+
+type StoredChange = readonly [Change['wall_ms'], Change['mono_ms'], Change['epoch'], Change['delta']];
+
+/** Dozens of a point are stored anew with each: short enough not to need a page of their own. */
+const encodeChanges = (changes: readonly Change[]): string =>
+  JSON.stringify(changes.map(({ wall_ms, mono_ms, epoch, delta }): StoredChange => [wall_ms, mono_ms, epoch, delta]));
+
+const decodeChanges = (text: string): readonly Change[] =>
+  (JSON.parse(text) as StoredChange[]).map(([wall_ms, mono_ms, epoch, delta]) => ({ wall_ms, mono_ms, epoch, delta }));
 
 /** The software stop, while it is on. */
 export interface Stop {
@@ -141,10 +150,17 @@ export class Table<T> {
   readonly rows = new Map<string, T>();
   readonly dirty = new Set<string>();
   readonly #encode: (row: T) => string;
+  readonly #decode: (text: string) => T;
 
-  constructor(name: string, encode: (row: T) => string = JSON.stringify) {
+  constructor(name: string, encode: (row: T) => string = JSON.stringify, decode: (text: string) => T = JSON.parse) {
     this.name = name;
     this.#encode = encode;
+    this.#decode = decode;
+  }
+
+  /** Takes a row in as it was stored. */
+  load(key: string, text: string): void {
+    this.rows.set(key, this.#decode(text));
   }
 
   /** The row under `key` as it is stored, or null when there is none. */
@@ -166,7 +182,7 @@ export class Table<T> {
 export class Projection {
   readonly open = new Table<OpenAction>('open', encodeOpen);
   readonly episodes = new Table<Episode>('episode');
-  readonly changes = new Table<readonly Change[]>('change');
+  readonly changes = new Table<readonly Change[]>('change', encodeChanges, decodeChanges);
   readonly states = new Table<Readonly<Record<string, unknown>>>('state', canonicalText);
   readonly modes = new Table<{ readonly mode: Mode; readonly site_mode: Mode }>('mode');
   readonly approvals = new Table<readonly Approved[]>('approval', canonicalText);
@@ -352,7 +368,7 @@ export class Projection {
       const change: Change = {
         wall_ms: Date.parse(row.at),
         mono_ms: row.clock.mono_ms,
-        boot_id: row.clock.boot_id,
+        epoch: row.epoch,
         delta: typeof value === 'number' && typeof before === 'number' ? value - before : null,
       };
       this.changes.set(key, [change, ...(this.changes.rows.get(key) ?? [])].slice(0, LIMITS.changesKept));

@@ -5,7 +5,8 @@ import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 
 export const JOURNAL_FILE = 'journal.db';
-const SCHEMA_VERSION = 2;
+/** 3: the changes of a point in short. */
+const SCHEMA_VERSION = 3;
 
 /** SQLite before this could corrupt a WAL under a rare race between a writer and a checkpoint. */
 const OLDEST_SQLITE = [3, 51, 3] as const;
@@ -63,6 +64,15 @@ CREATE TABLE openings (
   PRIMARY KEY (seq, field)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** The state beside the rows is laid out as an older version did. */
+export const isOutdated = (db: Database.Database): boolean =>
+  (db.pragma('user_version', { simple: true }) as number) < SCHEMA_VERSION;
+
+/** Everything is laid out as this version does. */
+export function isCurrent(db: Database.Database): void {
+  db.pragma(`user_version = ${SCHEMA_VERSION}`);
+}
 
 function unsafe(message: string): never {
   throw new FibricError('journal_unsafe', message);
@@ -130,21 +140,18 @@ export function openDatabase(dataDir: string, thorough: boolean): Database.Datab
   try {
     checkVersion(db);
     checkDurability(db);
-    // What is erased is written over.
-    db.pragma('secure_delete = ON');
+    db.pragma('secure_delete = OFF');
     db.pragma('journal_size_limit = 67108864');
     // A checkpoint takes several flushes, all while one commit waits: every 16 MiB instead of every 4.
     db.pragma('wal_autocheckpoint = 4000');
     const version = db.pragma('user_version', { simple: true }) as number;
     if (version > SCHEMA_VERSION)
       unsafe(`this journal was written by a newer version (schema ${version}, known ${SCHEMA_VERSION})`);
-    if (version < SCHEMA_VERSION) {
-      db.transaction(() => {
-        if (version === 0) db.exec(TABLES);
-        db.exec(OPENINGS);
-        db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      })();
-    }
+    db.transaction(() => {
+      if (version === 0) db.exec(TABLES);
+      if (version < 2) db.exec(OPENINGS);
+      if (version === 0) isCurrent(db);
+    })();
     db.exec(INDEXES);
     if (thorough) checkPages(db);
     syncFolder(dataDir);

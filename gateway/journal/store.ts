@@ -7,6 +7,7 @@ import { type ReadRow, rowReader } from '../proof/openings.ts';
 import { growTo, signedFault, storedTree } from '../proof/stored-tree.ts';
 import type { SubtreeHash } from '../proof/tree.ts';
 import { leafHash } from './canonical.ts';
+import { isCurrent, isOutdated } from './schema.ts';
 import {
   type Entry,
   GENESIS,
@@ -171,10 +172,12 @@ class SqliteStore implements Store {
   }
 
   loadProjection(): Projection {
+    if (isOutdated(this.#db)) this.#rebuildState();
     const projection = new Projection();
     const tables = new Map(projection.tables.map((table) => [table.name, table]));
     for (const { tab, key, row } of this.#sql.allState.all()) {
-      tables.get(tab)?.rows.set(key, tab === 'open' ? this.#openAt(JSON.parse(row) as OpenPlace) : JSON.parse(row));
+      if (tab === 'open') projection.open.rows.set(key, this.#openAt(JSON.parse(row) as OpenPlace));
+      else tables.get(tab)?.load(key, row);
     }
     growTo(projection.tree, this.subtree, Math.max(0, (this.head()?.seq ?? 0) - 1));
     const signed = projection.logs.rows.get('receipts')?.signed ?? null;
@@ -209,11 +212,16 @@ class SqliteStore implements Store {
   }
 
   commit(rows: readonly PendingRow[], projection: Projection): void {
+    const erases = rows.some(({ kind }) => kind === 'redaction/1');
+    // What is erased is written over. What the state has outgrown need not be: that would cost a page each time.
+    if (erases) this.#db.pragma('secure_delete = ON');
     this.#commit(rows, projection);
     // Only now: a transaction that was rolled back has stored nothing, and may be tried again.
     for (const table of projection.tables) table.dirty.clear();
+    if (!erases) return;
+    this.#db.pragma('secure_delete = OFF');
     // What was erased stands in the log of the database until that is taken up.
-    if (rows.some(({ kind }) => kind === 'redaction/1')) this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    this.#db.pragma('wal_checkpoint(TRUNCATE)');
   }
 
   sealIfFull(keys: KeyMap, lastSeq: number): boolean {
@@ -239,6 +247,17 @@ class SqliteStore implements Store {
         else this.#sql.putState.run(table.name, key, row);
       }
     }
+  }
+
+  /** The state follows from the rows, however it was laid out. */
+  #rebuildState(): void {
+    const projection = new Projection();
+    for (const { row } of rowsAfter(this.#db, 0)) projection.apply(row, idAt('rc', row.seq));
+    this.#db.transaction(() => {
+      this.#db.exec('DELETE FROM state');
+      this.#persist(projection);
+      isCurrent(this.#db);
+    })();
   }
 
   /** An open action from the rows it stands in. */
