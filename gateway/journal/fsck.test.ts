@@ -61,6 +61,8 @@ describe('fsck', () => {
     expect(fsck(dir).clean).toBe(true);
     tamper(dir, 'DELETE FROM sealed_keys WHERE receipt_seq = 7');
     expect(detailsOf(dir)).toEqual(['keys: segment 1 does not hold the key that row 7 consumed']);
+    tamper(dir, 'UPDATE key_filters SET filter = zeroblob(length(filter))');
+    expect(detailsOf(dir)).toContain('keys: the filter of segment 1 does not know all of its keys');
   });
 
   it.each([

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { idAt, type ReceiptEntry, type Row } from './entries.ts';
+import { mayHold } from './key-filter.ts';
 import { lockFolder } from './lock.ts';
 import { Projection } from './projection.ts';
-import { JOURNAL_FILE } from './schema.ts';
+import { isOutdated, JOURNAL_FILE } from './schema.ts';
 import { keyConsumedBy, placeOf, rowsAfter, shortKey } from './store.ts';
 import { openingFaults } from '../proof/openings.ts';
 import { verifyRows } from '../proof/verifier.ts';
@@ -60,6 +61,11 @@ function check(file: string): FsckReport {
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {
       checkFile(db, found);
+      if (isOutdated(db))
+        throw new FibricError(
+          'journal_unsafe',
+          'laid out by an older version; start the gateway once, which brings it up to date',
+        );
       const rows = db.prepare('SELECT seq, hash, body FROM entries ORDER BY seq').iterate() as never;
       const verified = verifyRows(rows, () => []);
       if (verified.kind === 'tampered') found('chain', `row ${verified.seq}: ${verified.reason}`);
@@ -141,19 +147,29 @@ function dispositionCheck(db: Database.Database, found: Found) {
   };
 }
 
+interface Segment {
+  readonly segment: number;
+  readonly last_seq: number;
+  readonly filter: Buffer | null;
+}
+
 /** Segment by segment: the keys that its receipts consumed are exactly those that its index holds. */
 function keyCheck(db: Database.Database, found: Found) {
   const segments = db
-    .prepare<[], { segment: number; last_seq: number }>('SELECT segment, last_seq FROM segments ORDER BY segment')
+    .prepare<[], Segment>(
+      'SELECT segment, last_seq, filter FROM segments NATURAL LEFT JOIN key_filters ORDER BY segment',
+    )
     .all();
   const sealed = db.prepare<[number], { key: string; receipt_seq: number }>(
     'SELECT key, receipt_seq FROM sealed_keys WHERE segment = ?',
   );
   let consumed = new Map<string, number>();
-  function compare(segment: number): void {
+  function compare({ segment, filter }: Segment): void {
     const stored = new Map(sealed.all(segment).map(({ key, receipt_seq }) => [key, receipt_seq]));
     for (const [key, seq] of consumed)
       if (stored.get(key) !== seq) found('keys', `segment ${segment} does not hold the key that row ${seq} consumed`);
+    if (!filter || [...stored.keys()].some((key) => !mayHold(filter, key)))
+      found('keys', `the filter of segment ${segment} does not know all of its keys`);
     for (const [key, seq] of stored)
       if (!consumed.has(key)) found('keys', `segment ${segment} holds a key of row ${seq}, which consumed none`);
     consumed = new Map();
@@ -162,7 +178,7 @@ function keyCheck(db: Database.Database, found: Found) {
     row(row: Row): void {
       const key = row.type === 'receipt/1' ? keyConsumedBy(row) : null;
       if (key !== null) consumed.set(shortKey(key), row.seq);
-      if (row.seq === segments[0]?.last_seq) compare((segments.shift() as { segment: number }).segment);
+      if (row.seq === segments[0]?.last_seq) compare(segments.shift() as Segment);
     },
     end(): void {
       for (const { segment, last_seq } of segments)

@@ -266,6 +266,14 @@ describe('the journal', () => {
       ['SO-1', 'SO-2', 'SO-3'].map((id) => j.consumed(`ship-risk:order:${id}:hold@once#1`)?.fingerprint ?? null);
     expect(known(journal)).toEqual(['first', 'second', null]);
     journal.close();
+    const again = open(dir);
+    expect(known(again)).toEqual(['first', 'second', null]);
+    again.close();
+    // As an older version leaves it.
+    const db = new Database(join(dir, 'journal.db'));
+    db.exec('DROP TABLE key_filters');
+    db.pragma('user_version = 2');
+    db.close();
     expect(known(open(dir))).toEqual(['first', 'second', null]);
     expect(first.idempotency_key).toBe('ship-risk:order:SO-1:hold@once#1');
   });

@@ -5,7 +5,7 @@ import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 
 export const JOURNAL_FILE = 'journal.db';
-/** 3: the changes of a point in short. */
+/** 3: the changes of a point in short, a filter of the keys of each segment. */
 const SCHEMA_VERSION = 3;
 
 /** SQLite before this could corrupt a WAL under a rare race between a writer and a checkpoint. */
@@ -64,6 +64,9 @@ CREATE TABLE openings (
   PRIMARY KEY (seq, field)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** Since version 3: of each segment, which keys it certainly does not hold. */
+const KEY_FILTERS = 'CREATE TABLE IF NOT EXISTS key_filters (segment INTEGER PRIMARY KEY, filter BLOB NOT NULL) STRICT';
 
 /** The state beside the rows is laid out as an older version did. */
 export const isOutdated = (db: Database.Database): boolean =>
@@ -150,6 +153,7 @@ export function openDatabase(dataDir: string, thorough: boolean): Database.Datab
     db.transaction(() => {
       if (version === 0) db.exec(TABLES);
       if (version < 2) db.exec(OPENINGS);
+      db.exec(KEY_FILTERS);
       if (version === 0) isCurrent(db);
     })();
     db.exec(INDEXES);

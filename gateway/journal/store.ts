@@ -7,6 +7,7 @@ import { type ReadRow, rowReader } from '../proof/openings.ts';
 import { growTo, signedFault, storedTree } from '../proof/stored-tree.ts';
 import type { SubtreeHash } from '../proof/tree.ts';
 import { leafHash } from './canonical.ts';
+import { filterOf, mayHold } from './key-filter.ts';
 import { isCurrent, isOutdated } from './schema.ts';
 import {
   type Entry,
@@ -84,6 +85,7 @@ export function chainFault(row: StoredRow, before: { seq: number; hash: string }
 interface Segment {
   readonly segment: number;
   readonly last_seq: number;
+  readonly filter: Buffer;
 }
 
 function prepare(db: Database.Database) {
@@ -100,8 +102,12 @@ function prepare(db: Database.Database) {
     tailReceipts: db.prepare<[number], { seq: number; body: string }>(
       "SELECT seq, body FROM entries WHERE seq > ? AND kind = 'receipt/1'",
     ),
-    lastSegment: db.prepare<[], Segment>('SELECT segment, last_seq FROM segments ORDER BY segment DESC LIMIT 1'),
+    segments: db.prepare<[], Segment>(
+      'SELECT segment, last_seq, filter FROM segments NATURAL LEFT JOIN key_filters ORDER BY segment DESC',
+    ),
     addSegment: db.prepare('INSERT INTO segments VALUES (?, ?)'),
+    keysOf: db.prepare<[number], string>('SELECT key FROM sealed_keys WHERE segment = ?').pluck(),
+    addFilter: db.prepare('INSERT INTO key_filters VALUES (?, ?)'),
     addKey: db.prepare('INSERT OR REPLACE INTO sealed_keys VALUES (?, ?, ?)'),
     findKey: db
       .prepare<[number, string], number>('SELECT receipt_seq FROM sealed_keys WHERE segment = ? AND key = ?')
@@ -122,7 +128,8 @@ class SqliteStore implements Store {
   readonly #segmentRows: number;
   readonly #commit: (rows: readonly PendingRow[], projection: Projection) => void;
   readonly #seal: (keys: KeyMap, lastSeq: number) => Segment;
-  #sealed: Segment;
+  /** The newest first. */
+  #segments: readonly Segment[];
 
   constructor(db: Database.Database, segmentRows: number) {
     this.#sql = prepare(db);
@@ -130,18 +137,20 @@ class SqliteStore implements Store {
     this.#read = rowReader(db);
     this.#db = db;
     this.#segmentRows = segmentRows;
-    this.#sealed = this.#sql.lastSegment.get() ?? { segment: 0, last_seq: 0 };
+    this.#segments = this.#sql.segments.all();
     this.#commit = db.transaction((rows: readonly PendingRow[], projection: Projection) => {
       for (const row of rows) this.#insert(row);
       this.#persist(projection);
     });
     this.#seal = db.transaction((keys: KeyMap, last_seq: number) => {
-      const segment = this.#sealed.segment + 1;
+      const segment = (this.#segments[0]?.segment ?? 0) + 1;
       const short = [...keys].map(([key, { receipt_id }]) => ({ key: shortKey(key), seq: seqOfReceipt(receipt_id) }));
       for (const { key, seq } of short.sort((a, b) => (a.key < b.key ? -1 : 1)))
         this.#sql.addKey.run(segment, key, seq);
+      const filter = filterOf(short.map(({ key }) => key));
       this.#sql.addSegment.run(segment, last_seq);
-      return { segment, last_seq };
+      this.#sql.addFilter.run(segment, filter);
+      return { segment, last_seq, filter };
     });
   }
 
@@ -188,7 +197,7 @@ class SqliteStore implements Store {
 
   loadTailKeys(): KeyMap {
     const keys: KeyMap = new Map();
-    for (const { seq, body } of this.#sql.tailReceipts.iterate(this.#sealed.last_seq)) {
+    for (const { seq, body } of this.#sql.tailReceipts.iterate(this.#sealedTo)) {
       const row = JSON.parse(body) as Row<ReceiptEntry>;
       const key = keyConsumedBy(row);
       if (key !== null) keys.set(key, { fingerprint: row.fingerprint ?? '', receipt_id: idAt('rc', seq) });
@@ -198,8 +207,8 @@ class SqliteStore implements Store {
 
   sealedKey(key: string): Omit<ConsumedKey, 'key'> | null {
     const short = shortKey(key);
-    for (let segment = this.#sealed.segment; segment > 0; segment--) {
-      const seq = this.#sql.findKey.get(segment, short);
+    for (const { segment, filter } of this.#segments) {
+      const seq = mayHold(filter, short) ? this.#sql.findKey.get(segment, short) : undefined;
       if (seq === undefined) continue;
       const receipt = JSON.parse(this.#sql.bodyAt.get(seq) ?? '{}') as Row<ReceiptEntry>;
       return { fingerprint: receipt.fingerprint ?? '', receipt_id: idAt('rc', seq) };
@@ -225,9 +234,13 @@ class SqliteStore implements Store {
   }
 
   sealIfFull(keys: KeyMap, lastSeq: number): boolean {
-    if (lastSeq - this.#sealed.last_seq < this.#segmentRows) return false;
-    this.#sealed = this.#seal(keys, lastSeq);
+    if (lastSeq - this.#sealedTo < this.#segmentRows) return false;
+    this.#segments = [this.#seal(keys, lastSeq), ...this.#segments];
     return true;
+  }
+
+  get #sealedTo(): number {
+    return this.#segments[0]?.last_seq ?? 0;
   }
 
   #insert({ seq, kind, hash: leaf, body, row, openings }: PendingRow): void {
@@ -249,15 +262,18 @@ class SqliteStore implements Store {
     }
   }
 
-  /** The state follows from the rows, however it was laid out. */
+  /** The state follows from the rows, however it was laid out, and filters from the keys. */
   #rebuildState(): void {
     const projection = new Projection();
     for (const { row } of rowsAfter(this.#db, 0)) projection.apply(row, idAt('rc', row.seq));
     this.#db.transaction(() => {
       this.#db.exec('DELETE FROM state');
       this.#persist(projection);
+      for (const { segment } of this.#segments)
+        this.#sql.addFilter.run(segment, filterOf(this.#sql.keysOf.all(segment)));
       isCurrent(this.#db);
     })();
+    this.#segments = this.#sql.segments.all();
   }
 
   /** An open action from the rows it stands in. */

@@ -1,7 +1,9 @@
 /**
  * Kills the real gateway at random moments while it writes to simulated devices that count, and then asks what happened.
  *
- *   npm run crash -- --cycles 1000 [--seed 1]
+ *   npm run crash -- --cycles 1000 [--seed 1] [--jobs 2]
+ *
+ * `--jobs` gateways side by side share the cycles, each with devices and a journal of its own, and a report each.
  *
  * Reported, and all of them must be 0: writes without an intent, tickets that fired twice, actions without exactly one receipt,
  * and wrong conclusions (a receipt says applied and the device says no, or the reverse). Breakers that open meanwhile are closed as a
@@ -292,9 +294,21 @@ async function run(cycles: number, seed: number): Promise<Report> {
 }
 
 const { values } = parseArgs({
-  options: { cycles: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
+  options: {
+    cycles: { type: 'string', default: '100' },
+    seed: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '1' },
+  },
 });
-const report = await run(Number(values.cycles), Number(values.seed));
-process.stdout.write(`${JSON.stringify({ seed: Number(values.seed), ...report })}\n`);
-const wrong = report.writes_without_intent + report.doubles + report.missing_receipts + report.wrong_conclusions;
-process.exit(wrong === 0 && report.chain.startsWith('proved') && report.idle_cycles <= IDLE_CYCLES ? 0 : 1);
+const [cycles, seed, jobs] = [Number(values.cycles), Number(values.seed), Number(values.jobs)];
+
+async function job(n: number): Promise<boolean> {
+  const share = Math.floor(cycles / jobs) + (n < cycles % jobs ? 1 : 0);
+  const report = await run(share, seed + n);
+  process.stdout.write(`${JSON.stringify({ seed: seed + n, ...report })}\n`);
+  const wrong = report.writes_without_intent + report.doubles + report.missing_receipts + report.wrong_conclusions;
+  return wrong === 0 && report.chain.startsWith('proved') && report.idle_cycles <= IDLE_CYCLES;
+}
+
+const held = await Promise.all(Array.from({ length: jobs }, (_, n) => job(n)));
+process.exit(held.every(Boolean) ? 0 : 1);
