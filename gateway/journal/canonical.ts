@@ -141,28 +141,6 @@ export function canonicalText(value: unknown): string {
   return text;
 }
 
-/** Whether the members of every object stand in the order of RFC 8785; null: an object names its members by numbers, look closer. */
-function inOrder(value: unknown): boolean | null {
-  if (typeof value !== 'object' || value === null) return true;
-  if (Array.isArray(value)) return all(value);
-  let before: string | null = null;
-  for (const key in value) {
-    // JavaScript moves such members to the front: in which order they stood is lost.
-    if (/^\d/.test(key)) return null;
-    if (before !== null && before >= key) return false;
-    before = key;
-  }
-  return all(Object.values(value));
-}
-
-function all(values: readonly unknown[]): boolean | null {
-  for (const value of values) {
-    const ordered = inOrder(value);
-    if (ordered !== true) return ordered;
-  }
-  return true;
-}
-
 export type Parsed = { readonly value: unknown } | { readonly fault: 'not_json' | 'not_canonical' | 'too_deep' };
 
 /** Reads a text that must be canonical JSON, as `canonicalText` writes it. `too_deep` comes before everything else that is wrong. */
@@ -173,10 +151,9 @@ export function parseCanonical(text: string): Parsed {
   } catch {
     return { fault: isTooDeep(text) ? 'too_deep' : 'not_json' };
   }
-  if (faultOf(value, 0) !== null) return { fault: isTooDeep(text) ? 'too_deep' : 'not_canonical' };
-  const ordered = inOrder(value);
-  const same = ordered === null ? canonicalOf(value) === text : ordered && JSON.stringify(value) === text;
-  return same ? { value } : { fault: 'not_canonical' };
+  const said = trying(value);
+  if (said === null) return { fault: isTooDeep(text) ? 'too_deep' : 'not_canonical' };
+  return said === text ? { value } : { fault: 'not_canonical' };
 }
 
 /** The canonical text of a value that came out of JSON, however long. */

@@ -262,11 +262,11 @@ async function run(cycles: number, seed: number): Promise<Report> {
   const random = seeded(seed);
   let [cycle, breakers_closed, idle, idle_cycles] = [0, 0, 0, 0];
   // Ends early, and still says what came of the cycles so far.
-  let interrupted = false;
-  process.once('SIGINT', () => (interrupted = true));
+  const interrupted = new AbortController();
+  process.once('SIGINT', () => interrupted.abort());
   const token = (): string => readFileSync(join(dir, 'data', 'token'), 'utf8').trim();
   try {
-    for (; cycle < cycles && !interrupted; cycle++) {
+    for (; cycle < cycles && !interrupted.signal.aborted; cycle++) {
       const gateway = new Gateway(site);
       const before = witness.fired.size;
       void gateway.ready.then(async (api) => (breakers_closed += await closeBreakers(api, token())));
