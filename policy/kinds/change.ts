@@ -39,5 +39,6 @@ export function change(what: string, facts: Facts): Change {
 
 /** In binary 21.5 − 21.3 is a little less than 0.2; to a person, and to a deadband of 0.2, it is 0.2. */
 export function exact(value: number): number {
-  return Number(value.toFixed(9));
+  const billionths = Math.round(value * 1e9);
+  return Number.isSafeInteger(billionths) ? billionths / 1e9 : Number(value.toFixed(9));
 }

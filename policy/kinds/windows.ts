@@ -35,14 +35,33 @@ function isOpen(window: Window, weekday: number, minute: number): boolean {
   return minutesLeft(window, weekday, minute) > 0;
 }
 
+/** A window as it is asked: `days` by ISO weekday, times in minutes of the day. */
+interface Hours {
+  readonly days: readonly boolean[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+const known = new WeakMap<Window, Hours>();
+
+/** Read from its words once: a policy asks the same window with every action. */
+function hoursOf(window: Window): Hours {
+  const before = known.get(window);
+  if (before) return before;
+  const days = [0, 1, 2, 3, 4, 5, 6, 7].map((weekday) => includesDay(window.days, weekday));
+  const hours = { days, begin: minutes(window.from), end: minutes(window.to) };
+  known.set(window, hours);
+  return hours;
+}
+
 /** Minutes until it shuts; 0 while it is shut. One that ends before it begins runs past midnight, and belongs to the day on which it began. */
-function minutesLeft({ days, from, to }: Window, weekday: number, minute: number): number {
-  const [begin, end] = [minutes(from), minutes(to)];
-  const today = includesDay(days, weekday);
+function minutesLeft(window: Window, weekday: number, minute: number): number {
+  const { days, begin, end } = hoursOf(window);
+  const today = days[weekday];
   if (begin < end) return today && minute >= begin && minute < end ? end - minute : 0;
   if (today && minute >= begin) return DAY_MINUTES - minute + end;
   const yesterday = weekday === 1 ? 7 : weekday - 1;
-  return includesDay(days, yesterday) && minute < end ? end - minute : 0;
+  return days[yesterday] && minute < end ? end - minute : 0;
 }
 
 /** Until the window that shuts last of those that are open has shut; 0 while none is open. */
