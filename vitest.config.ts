@@ -6,7 +6,8 @@ const excluded = ['**/node_modules/**', 'dist/**'];
  * Not so the crash, file-call and simulation tests, where a failure that comes once in a hundred is what is looked for.
  */
 const retry = process.env['CI'] ? 1 : 0;
-const shared = { pool: 'forks', testTimeout: 20_000, hookTimeout: 30_000, retry } as const;
+const globalSetup = './test/support/temporary.ts';
+const shared = { pool: 'forks', testTimeout: 20_000, hookTimeout: 30_000, retry, globalSetup } as const;
 
 export default defineConfig({
   test: {
