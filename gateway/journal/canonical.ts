@@ -59,8 +59,13 @@ interface Shape {
   readonly members: readonly { readonly name: string; readonly said: string }[];
 }
 
-/** Shapes of as many members that are remembered: rows of one kind name theirs alike, and sorting them is most of the work. */
+/**
+ * Shapes of as many members that are remembered: rows of one kind name theirs alike, and sorting them is most of the work. None that
+ * are longer than any of ours: what is verified may come from anybody.
+ */
 const SHAPES_KEPT = 16;
+const MEMBERS_KEPT = 64;
+const NAMES_KEPT_CHARS = 2_000;
 const shapes: Shape[][] = [];
 
 function alike(a: readonly string[], b: readonly string[]): boolean {
@@ -70,12 +75,17 @@ function alike(a: readonly string[], b: readonly string[]): boolean {
 
 /** In order of UTF-16 code units (RFC 8785 §3.2.3). */
 function membersOf(names: readonly string[]): Shape['members'] {
+  if (names.length > MEMBERS_KEPT) return sortedMembers(names);
   const known = (shapes[names.length] ??= []);
   for (const shape of known) if (alike(shape.names, names)) return shape.members;
-  const members = names.toSorted().map((name) => ({ name, said: `${quoted(name)}:` }));
-  if (known.length < SHAPES_KEPT) known.push({ names, members });
+  const members = sortedMembers(names);
+  const chars = names.reduce((sum, { length }) => sum + length, 0);
+  if (known.length < SHAPES_KEPT && chars <= NAMES_KEPT_CHARS) known.push({ names, members });
   return members;
 }
+
+const sortedMembers = (names: readonly string[]): Shape['members'] =>
+  names.toSorted().map((name) => ({ name, said: `${quoted(name)}:` }));
 
 /** Text that stands in JSON as it is. */
 const PLAIN = /^[ !#-[\]-~]*$/;
