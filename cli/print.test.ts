@@ -65,7 +65,8 @@ describe('what people read', () => {
     ] as const;
     const rules = [{ rule: 'comfort', decision: 'allow', stage: 'grant', reason: 'permits it' }] as const;
     const hashes = { policy_hash: 'a'.repeat(64), basis_hash: 'b'.repeat(64) };
-    const waiting = { approvers: 2, expires_ms: Date.parse('2026-07-02T12:00:00Z'), ...hashes, rules, basis };
+    const breakers = ['br_7'];
+    const waiting = { approvers: 2, expires_ms: Date.parse('2026-07-02T12:00:00Z'), breakers, ...hashes, rules, basis };
     const [action = null] = planOf(5).actions;
     if (action === null) throw new Error('a plan without an action');
     const open = { outcome: null, receipt_id: null, awaits: true, waiting, approvers: ['anna'] };
@@ -75,6 +76,7 @@ describe('what people read', () => {
     );
     const { out } = await here('plans', 'show', 'pl_5');
     expect(out).toContain('waits for 2 persons until 2026-07-02 12:00:00Z: anna');
+    expect(out).toContain('br_7 open: fibric breakers ls');
     expect(out).toContain('allow comfort (grant): permits it');
     expect(out).toContain('zone:412/temperature = 21.4, good, may move by 0.8');
     expect((await here('plans', 'ls', '--waiting')).out).toContain('pl_5');

@@ -73,6 +73,8 @@ export const LIMITS = {
   reasonChars: 500,
   /** A plan that waits for a person expires by then (published: 72 hours). */
   approvalMs: 72 * 3_600_000,
+  /** Actions that wait for persons: nobody reads more. */
+  approvalsWaiting: 1_000,
   /** So many times the age at which what it rests on is too old for a gate, and an approval comes too late as well. */
   basisAges: 10,
   /** One file of the site or one policy: many times what a person writes, and how deep one nests. */

@@ -70,6 +70,9 @@ function whatFor(io: Io, number: number, { waiting, approvers, awaits }: PlanVie
       `action ${number}`,
       `${awaits ? 'waits' : 'waited'} for ${count(waiting.approvers, 'person')} until ${until}: ${said}`,
     ],
+    ...(waiting.breakers.length === 0
+      ? []
+      : [['breakers', `${waiting.breakers.join(', ')} open: fibric breakers ls`] as const]),
     [
       'rules',
       waiting.rules.map((one) => `${state(io, one.decision)} ${one.rule} (${one.stage}): ${one.reason}`).join('\n'),

@@ -1,8 +1,8 @@
 /** Actions that wait for persons: what a yes and a no do, when they come too late, and what the yes rests on. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { FibricError, type Receipt } from '@fibric/sdk';
+import { FibricError, LIMITS, type Receipt } from '@fibric/sdk';
 import { FakeDevice } from '../../test/support/fake-device.ts';
-import { type Kernel, type KernelOptions, setpoint, startKernel } from '../../test/support/kernel.ts';
+import { type Kernel, type KernelOptions, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { openJournalReader } from '../journal/reader.ts';
@@ -100,6 +100,41 @@ describe('an action that waits for a person', () => {
       approval: { id: said?.id, approvers: ['anna'], basis_hash, at_seq: expect.any(Number) },
     });
     expect(rowsOf(k)).toEqual(['approve by anna: counts']);
+  });
+
+  it('waits once: the same wish again is told so, and the one that waits is done', async () => {
+    const k = kernel(ASKS);
+    const plan_id = await proposed(k, setpoint('412', 21));
+    await k.propose([setpoint('412', 21)]);
+    expect(outcomes(k.receipts)).toEqual(['refused_busy:waits_already']);
+    await saying(k, plan_id);
+    await settled(k);
+    expect(outcomes(k.receipts)).toEqual(['refused_busy:waits_already', 'applied:verified']);
+  });
+
+  it('gives way to a newer wish for the same, which is what a person then says yes to', async () => {
+    const k = kernel(ASKS);
+    const older = await proposed(k, setpoint('412', 21));
+    await proposed(k, setpoint('413', 21));
+    const newer = await proposed(k, setpoint('412', 22));
+    await settled(k);
+    expect(outcomes(k.receipts)).toEqual(['superseded:coalesced']);
+    expect(await refusal(k, older)).toBe('conflict');
+    await saying(k, newer);
+    await settled(k);
+    expect([k.device.writes.length, k.device.values.get('fcu-412/setpoint')]).toEqual([1, 22]);
+  });
+
+  it('is one of a thousand at the most', async () => {
+    const policy =
+      'version: 1\nrules: [{ id: r, match: { capability: gate.pulse }, decision: ALLOW, constraints: { approval: {} } }]\n';
+    const k = kernel(ASKS, { policy });
+    const some = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => pulse('A', { occurrence: `ev=ticket-${from + i}` }));
+    for (let from = 0; from < LIMITS.approvalsWaiting; from += LIMITS.planActions)
+      await proposed(k, ...some(from, LIMITS.planActions));
+    await k.propose(some(LIMITS.approvalsWaiting, 2));
+    expect(outcomes(k.receipts)).toEqual(['refused_busy:approvals_full', 'refused_busy:approvals_full']);
   });
 
   it('U2 is never sent because nobody spoke: it expires', async () => {

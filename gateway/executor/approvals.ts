@@ -6,7 +6,7 @@
  */
 import { type Clock, FibricError, type Receipt, type Timer } from '@fibric/sdk';
 import type { ApprovalEntry } from '../journal/approvals.ts';
-import { idAt } from '../journal/entries.ts';
+import { type Action, idAt } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { OpenAction } from '../journal/projection.ts';
 import type { JournalReader, PlanView } from '../journal/types.ts';
@@ -62,6 +62,8 @@ export interface Approvals {
   wait(job: Job): Promise<'approved' | Disposed>;
   /** Null: there is no such plan or action. Throws `forbidden`, `plan_hash_mismatch`, `approval_expired`, `too_late`, `conflict`. */
   say(said: Say): Promise<Said | null>;
+  /** A newer wish of an operator for the same state takes the place of those of its that still wait. */
+  supersede(newer: Action): void;
   close(): void;
 }
 
@@ -119,6 +121,19 @@ class Room implements Approvals {
     const [, ...ended] = await Promise.all([journal.durable(), ...ends]);
     for (const id of ids) if (journal.projection.open.rows.get(id)?.status === 'queued') this.#leave(id, 'approved');
     return this.#answer(say, plan, idAt('ap', row.seq), news, ended);
+  }
+
+  supersede({ effect_class, intent_key, plan_id, action_id }: Action): void {
+    if (effect_class !== 'absolute_set') return;
+    const isOlder = ({ job: { action } }: Waiter): boolean =>
+      action.intent_key === intent_key && action.plan_id !== plan_id;
+    for (const [older] of [...this.#waiters].filter(([, waiter]) => isOlder(waiter)))
+      this.#endByItself(older, {
+        outcome: 'superseded',
+        stage: 'approval',
+        reason_code: 'coalesced',
+        reason: `${action_id} wishes something else of the same by now`,
+      });
   }
 
   close(): void {
@@ -186,13 +201,17 @@ class Room implements Approvals {
   }
 
   #expire(action_id: string): void {
-    // A journal that fails ends the process; whoever waits for this action is told by that.
-    this.#endWaiting(action_id, {
+    this.#endByItself(action_id, {
       outcome: 'expired',
       stage: 'approval',
       reason_code: 'approval_expired',
       reason: 'nobody approved it in time',
-    })?.catch(() => undefined);
+    });
+  }
+
+  /** Without a person. A journal that fails ends the process; whoever waits for this action is told by that. */
+  #endByItself(action_id: string, ending: Ending): void {
+    this.#endWaiting(action_id, ending)?.catch(() => undefined);
   }
 
   /** Nothing of it waits any more. The same word again is no news; any other is written down and refused. */

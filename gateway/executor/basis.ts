@@ -10,6 +10,7 @@ import type { Bindings } from '../bindings.ts';
 import { digest } from '../journal/canonical.ts';
 import type { BasisItem, Waiting } from '../journal/approvals.ts';
 import { mayApprove, standingYeses } from './approval.ts';
+import { breakersOn } from './breaker.ts';
 import { actionFacts, type FactSources, gatherFacts } from './facts.ts';
 import type { Ending, Job } from './job.ts';
 import { equals } from './verify.ts';
@@ -45,16 +46,23 @@ const others = (sources: FactSources, job: Unasked): readonly BasisItem[] => [
   { of: `${job.action.device} ${job.action.tool}`, value: toolHash(job), quality: null, tolerance: 0 },
 ];
 
-/** What the action has to wait for, on the basis of this moment; null when nobody has to be asked. `deadlineMs`: of the request. */
+/** What is asked for: `rules` as they answered, `deadlineMs` of the request, `done` when its key is spent and a breaker has no say. */
+export interface Request {
+  readonly rules: Waiting['rules'];
+  readonly deadlineMs: number | null;
+  readonly done: boolean;
+}
+
+/** What the action has to wait for, on the basis of this moment; null when nobody has to be asked. */
 export function waitingOf(
   sources: FactSources & { readonly bindings: Bindings },
   job: Unasked,
-  rules: Waiting['rules'],
-  deadlineMs: number | null,
+  { rules, deadlineMs, done }: Request,
 ): Waiting | null {
   const { origin, policy, terms, action } = job;
-  const asked = origin.mode === 'propose_only' || (terms.approval !== null && origin.mode !== 'shadow');
-  if (!asked) return null;
+  const breakers = done ? [] : breakersOn(sources.projection, action).map(({ breaker_id }) => breaker_id);
+  const held = terms.approval !== null || breakers.length > 0;
+  if (origin.mode !== 'propose_only' && (!held || origin.mode === 'shadow')) return null;
   const facts = gatherFacts(sources, job, null);
   const { evidence, inputs } = decide(policy, facts, 'head');
   const { max_age_ms, tolerance } = basisTerms(policy, actionFacts(origin.operator, action));
@@ -68,6 +76,7 @@ export function waitingOf(
   return {
     approvers: terms.approval?.approvers ?? 1,
     expires_ms: Math.min(sources.clock.wallMs() + withinMs, deadlineMs ?? Number.POSITIVE_INFINITY),
+    breakers,
     policy_hash: policy?.hash ?? null,
     rules,
     basis,

@@ -30,6 +30,10 @@ function failing(behaviour: FakeDevice['behaviours'][0] = 'refuse'): FakeDevice 
 
 const said = (k: Kernel) => k.receipts.map(({ outcome, reason_code }) => `${outcome}:${reason_code}`);
 const open = (k: Kernel) => breakerViews(k.journal.projection);
+const waiting = (k: Kernel) =>
+  [...k.journal.projection.open.rows.values()]
+    .filter(({ status }) => status === 'awaiting')
+    .map(({ action }) => action.entity_key);
 const alerts = (k: Kernel, kind: string) =>
   rowsOf(k.dataDir).filter((row) => row.type === 'alert/1' && row.kind === kind);
 const close = (k: Kernel, id: string) => closeBreaker({ journal: k.journal, log }, id, 'duty-engineer', 'mended');
@@ -44,7 +48,9 @@ async function again(k: Kernel, options: Partial<KernelOptions> = {}): Promise<K
 describe('the breaker', () => {
   it('B5 opens after three failures in a row of one capability on one entity, and keeps the others free', async () => {
     const k = kernel({ device: failing() });
-    for (const celsius of [20, 21, 22, 23]) await k.propose([setpoint('412', celsius)]);
+    const all = [20, 21, 22, 23].map((celsius) => k.propose([setpoint('412', celsius)]));
+    await Promise.all(all);
+    // What was on its way already is blocked.
     expect(said(k).slice(2)).toEqual(['failed:illegal_value', 'blocked:breaker_open']);
     expect(k.device.writes).toHaveLength(3);
     expect(open(k)).toMatchObject([{ capability: 'hvac.setpoint', entity_key: 'zone:412', connector: null }]);
@@ -101,8 +107,9 @@ describe('the breaker', () => {
     };
     const quick = await spread(MINUTE / 2);
     expect(open(quick)).toMatchObject([{ capability: 'hvac.setpoint', entity_key: null, connector: 'fcu' }]);
+    const count = said(quick).length;
     await quick.propose([setpoint('414', 25)]);
-    expect(said(quick).at(-1)).toBe('blocked:breaker_open');
+    expect([said(quick).length, waiting(quick).length]).toEqual([count, 1]);
     expect(open(await spread(2 * MINUTE))).toEqual([]);
   });
 
@@ -111,19 +118,61 @@ describe('the breaker', () => {
     for (const celsius of [20, 21, 22]) await k.propose([setpoint('412', celsius)]);
     const next = await again(k);
     await next.propose([setpoint('412', 23)]);
-    expect(said(next)).toEqual(['blocked:breaker_open']);
+    expect([said(next), waiting(next).length]).toEqual([[], 1]);
     expect(await close(next, 'br_nothing')).toBeNull();
     const [one] = open(next);
     expect(await next.clock.until(close(next, one?.breaker_id ?? ''))).toEqual(one);
     next.device.behaviours = ['obey'];
-    await next.propose([setpoint('412', 23)]);
-    expect([said(next).at(-1), open(next)]).toEqual(['applied:verified', []]);
+    await next.propose([setpoint('412', 24)]);
+    expect([said(next), open(next)]).toEqual([['superseded:coalesced', 'applied:verified'], []]);
     expect(rowsOf(next.dataDir).find((row) => row.type === 'breaker/1' && row.state === 'closed')).toMatchObject({
       who: 'duty-engineer',
       reason: 'mended',
     });
     await next.close();
     expect(fsck(k.dataDir).findings).toEqual([]);
+  });
+});
+
+describe('what is proposed while a breaker is open', () => {
+  const let_through = (k: Kernel) => {
+    const [one] = [...k.journal.projection.open.rows.values()];
+    const plan_id = one?.action.plan_id ?? '';
+    const who = { who: 'duty-engineer', plan_hash: null, reason: 'to see whether it works again' };
+    return k.clock.until(k.executor.approvals.say({ decision: 'approve', plan_id, action: null, ...who }));
+  };
+
+  it('B5 waits for a person, who may let it through; the breaker stays open for everything else', async () => {
+    const k = kernel({ device: failing() });
+    for (const celsius of [20, 21, 22, 23]) await k.propose([setpoint('412', celsius)]);
+    expect([said(k).length, waiting(k)]).toEqual([3, ['zone:412']]);
+    k.device.behaviours = ['obey'];
+    await let_through(k);
+    await k.clock.advance(MINUTE);
+    expect([said(k).at(-1), open(k).length]).toEqual(['applied:verified', 1]);
+    await k.propose([setpoint('412', 24)]);
+    expect(waiting(k)).toEqual(['zone:412']);
+  });
+
+  it('B5 a yes from before the breaker opened does not let it through', async () => {
+    const policy =
+      'version: 1\nrules: [{ id: r, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { approval: { within: 4h } } }]\n';
+    const k = kernel({ device: failing(), policy });
+    const last = Promise.withResolvers<void>();
+    for (const celsius of [20, 21, 22]) {
+      if (celsius === 22) k.device.onWrite = () => last.promise;
+      await k.propose([setpoint('412', celsius)]);
+      await let_through(k);
+      await k.clock.advance(20);
+    }
+    await k.propose([setpoint('412', 23)]);
+    expect([said(k).length, waiting(k)]).toEqual([2, ['zone:412']]);
+    last.resolve();
+    await k.clock.advance(MINUTE);
+    expect([said(k), open(k).length]).toEqual([Array.from({ length: 3 }, () => 'failed:illegal_value'), 1]);
+    await let_through(k);
+    await k.clock.advance(MINUTE);
+    expect(said(k).at(-1)).toBe('blocked:breaker_open');
   });
 });
 
@@ -146,7 +195,7 @@ describe('a write that nobody can tell the fate of', () => {
     const k = await unknown();
     await k.propose([pulse('B', { occurrence: 'ev=ticket-2' })]);
     await k.propose([pulse('A', { occurrence: 'ev=ticket-2' })]);
-    expect(said(k).slice(1)).toEqual(['blocked:breaker_open', 'applied:verified']);
+    expect([said(k).slice(1), waiting(k)]).toEqual([['applied:verified'], ['gate:B']]);
     expect(open(k)).toMatchObject([{ capability: null, entity_key: 'gate:B', refers_to: [k.receipts[0]?.receipt_id] }]);
     expect(alerts(k, 'unknown')).toHaveLength(1);
   });

@@ -1,9 +1,10 @@
 /**
- * The breaker: what keeps failing, or what nobody can tell the fate of, is not sent any more until a named person says so
+ * The breaker: what keeps failing, or what nobody can tell the fate of, is only proposed any more until a named person says so
  * (execution §2.12, §2.6, 5). Releases pass: taking back is not what failed.
  *
  * B5 After three failures in a row of a capability on an entity, ten in ten minutes of one on a connection, or one write on an entity
- *    whose outcome nobody can tell, nothing more of it is sent, across restarts, until a named person closes the breaker.
+ *    whose outcome nobody can tell, nothing more of it is sent by itself, across restarts, until a named person closes the breaker. What
+ *    is proposed meanwhile waits for a person, who may let it through; what was on its way already is blocked.
  */
 import { executionTerms } from '@fibric/policy';
 import { LIMITS, type Log } from '@fibric/sdk';
@@ -35,17 +36,22 @@ interface Trip extends BreakerScope {
   readonly refers_to: readonly string[];
 }
 
-/** Why an action is not sent now; null when no breaker keeps it shut. */
-export function broken({ breakers }: Projection, { action }: Job): Ending | null {
-  for (const breaker of breakers.rows.values()) {
-    const { capability, entity_key, connector, breaker_id, reason } = breaker;
-    if (capability !== null && capability !== action.capability) continue;
-    if (entity_key !== null && entity_key !== action.entity_key) continue;
-    if (connector !== null && connector !== action.connector) continue;
-    const next = `a person closes it: fibric breakers close ${breaker_id}`;
-    return { outcome: 'blocked', stage: 'box', reason_code: 'breaker_open', reason: `${reason}; ${next}` };
-  }
-  return null;
+/** The open breakers that keep an action shut. */
+export function breakersOn({ breakers }: Projection, action: Action): readonly Breaker[] {
+  const isAbout = ({ capability, entity_key, connector }: Breaker): boolean =>
+    (capability === null || capability === action.capability) &&
+    (entity_key === null || entity_key === action.entity_key) &&
+    (connector === null || connector === action.connector);
+  return [...breakers.rows.values()].filter(isAbout);
+}
+
+/** Why an action is not sent now; null when no breaker keeps it shut but those with which a person has let it through. */
+export function broken(projection: Projection, { action, waiting }: Job): Ending | null {
+  const known = waiting?.breakers ?? [];
+  const breaker = breakersOn(projection, action).find(({ breaker_id }) => !known.includes(breaker_id));
+  if (breaker === undefined) return null;
+  const next = `a person closes it: fibric breakers close ${breaker.breaker_id}`;
+  return { outcome: 'blocked', stage: 'box', reason_code: 'breaker_open', reason: `${breaker.reason}; ${next}` };
 }
 
 /** In the commit of the receipt that is one too many. */
@@ -70,7 +76,7 @@ export function tripAfter(
     // Of what nobody can tell the fate of, the alert of its receipt tells.
     if (row.outcome === 'unknown') continue;
     const { capability, entity_key } = trip;
-    const text = `${trip.reason}; nothing more of it is sent until a person closes ${breaker_id}`;
+    const text = `${trip.reason}; it is only proposed any more until a person closes ${breaker_id}`;
     raise(deps, 'breaker_open', text, { operator: origin.operator, capability, entity_key });
   }
 }

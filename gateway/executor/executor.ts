@@ -265,6 +265,7 @@ class SiteExecutor implements RunningExecutor {
         continue;
       }
       const { action_id, ordinal, after } = p.job.action;
+      this.approvals.supersede(p.job.action);
       const asks = this.#deps.journal.projection.open.rows.get(action_id)?.status === 'awaiting';
       if (asks || after.some((earlier) => held.has(earlier))) held.set(ordinal, action_id);
       ends.set(ordinal, asks ? this.#whenApproved(p.job, endOf) : this.#inOrder(p.job, endOf));

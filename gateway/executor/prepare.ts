@@ -1,12 +1,13 @@
 /** Admission: every action of a plan becomes a job or a refusal, in plan order, before anything is done (execution §2.10 P1–P4). */
-import { type ExecutionTerms, executionTerms, type Policy, type Verdict } from '@fibric/policy';
+import { type ExecutionTerms, executionTerms, type Policy } from '@fibric/policy';
 import type { ExecutionPlan, PlannedAction } from '@fibric/sdk';
 import type { Bindings } from '../bindings.ts';
 import { digest } from '../journal/canonical.ts';
 import type { Action, Origin, PlanEntry, PlannedEntry, RefusedAction } from '../journal/entries.ts';
 import type { Proposal } from '../kernel.ts';
 import { admitAction } from './admit.ts';
-import { waitingOf } from './basis.ts';
+import { cannotWait } from './approval.ts';
+import { type Request, waitingOf } from './basis.ts';
 import { actionFacts, type FactSources, gatherFacts, judge, keyTime } from './facts.ts';
 import type { Ending, Job } from './job.ts';
 import type { RunBudgets } from './run-budgets.ts';
@@ -82,12 +83,16 @@ function prepareOne(
   if (stop) return { kind: 'refused', action: refusedOf(action), ending: stopEnding(stop) };
   const verdict = judge(sources.facts, policy, gatherFacts(sources.facts, job, null), 'admission');
   const { stage, reason_code, reason } = verdict;
-  if (verdict.decision !== 'BLOCK') {
-    // What is done already does not use up the cap (G-LIM-1).
-    if (checkKey(action, sources.keys).kind === 'fresh') counts.set(action.capability, admittedBefore + 1);
-    return { kind: 'job', job: asked(sources, job, verdict, proposal.deadline_ms ?? null) };
-  }
   const refused = { kind: 'refused', action: refusedOf(action) } as const;
+  if (verdict.decision !== 'BLOCK') {
+    const done = checkKey(action, sources.keys).kind !== 'fresh';
+    const prepared = asked(sources, job, { rules: verdict.rules, deadlineMs: proposal.deadline_ms ?? null, done });
+    const full = prepared.waiting && cannotWait(sources.facts.projection, action);
+    if (full) return { ...refused, ending: { ...full, verdict } };
+    // What is done already does not use up the cap (G-LIM-1).
+    if (!done) counts.set(action.capability, admittedBefore + 1);
+    return { kind: 'job', job: prepared };
+  }
   if (reason_code !== 'max_per_run')
     return { ...refused, ending: { outcome: 'blocked', stage, reason_code, reason, verdict } };
   return {
@@ -106,13 +111,8 @@ const STALE: Ending = {
 };
 
 /** What waits for a person may wait: for so long it keeps its basis, and not the deadline of a picture that is sent on at once. */
-function asked(
-  { facts, bindings }: AdmissionSources,
-  job: Omit<Job, 'waiting'>,
-  { rules }: Verdict,
-  deadlineMs: number | null,
-): Job {
-  const waiting = waitingOf({ ...facts, bindings }, job, rules, deadlineMs);
+function asked({ facts, bindings }: AdmissionSources, job: Omit<Job, 'waiting'>, request: Request): Job {
+  const waiting = waitingOf({ ...facts, bindings }, job, request);
   if (waiting === null) return { ...job, waiting };
   return { ...job, waiting, action: { ...job.action, deadline_ms: waiting.expires_ms } };
 }

@@ -22,6 +22,8 @@ export interface Waiting {
   readonly approvers: number;
   /** Site wall time after which their yes comes too late (G-AP-2). */
   readonly expires_ms: number;
+  /** Breakers that were open when it was proposed: with them a person lets this one through all the same. */
+  readonly breakers: readonly string[];
   readonly policy_hash: string | null;
   /** What each rule said when it was proposed. */
   readonly rules: readonly RuleVerdict[];

@@ -9,10 +9,10 @@ interface Expected {
 
 /** The same machine, written down a second time: what is not named must not be possible. */
 const EXPECTED: Readonly<Record<Standing, Expected>> = {
-  refused: { steps: {}, ends: 'blocked rejected truncated' },
+  refused: { steps: {}, ends: 'blocked refused_busy rejected truncated' },
   awaiting: {
     steps: { approval: 'awaiting', last_approval: 'queued' },
-    ends: 'expired vetoed',
+    ends: 'expired superseded vetoed',
   },
   queued: {
     steps: { intent: 'intent' },

@@ -33,12 +33,12 @@ export const LIFECYCLE: Readonly<Record<Standing, Stage>> = {
   refused: {
     words: 'not admitted; its receipt is in the commit of its plan, or in the next',
     steps: {},
-    ends: ['blocked', 'truncated', 'rejected'],
+    ends: ['blocked', 'truncated', 'rejected', 'refused_busy'],
   },
   awaiting: {
     words: 'admitted, and waits for persons',
     steps: { approval: { to: 'awaiting', commit: 'T2' }, last_approval: { to: 'queued', commit: 'T2' } },
-    ends: ['vetoed', 'expired'],
+    ends: ['vetoed', 'expired', 'superseded'],
   },
   queued: {
     words: 'admitted, and waits for its turn; everything is asked again then',

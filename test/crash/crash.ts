@@ -92,23 +92,28 @@ operators:
   return file;
 }
 
-interface Breakers {
-  readonly data: readonly { readonly breaker_id: string }[];
-}
-
-/** Closes what has opened. Returns how many breakers that were; those that the kill was faster than are for the next cycle. */
-async function closeBreakers(api: string, token: string): Promise<number> {
+/** What a person does through the local API; what the kill was faster than is for the next cycle. */
+function person(api: string, token: string) {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const ask = (path: string, body?: string): Promise<Response | null> =>
-    fetch(`${api}/v1/breakers${path}`, body === undefined ? { headers } : { method: 'POST', headers, body }).catch(
-      () => null,
-    );
-  const { data } = ((await (await ask(''))?.json().catch(() => null)) ?? { data: [] }) as Breakers;
-  for (const { breaker_id } of data) {
-    const answer = await ask(`/${breaker_id}/close`, JSON.stringify({ who: 'crash rig' }));
-    if (answer && !answer.ok) throw new Error(`${breaker_id} cannot be closed: ${await answer.text()}`);
-  }
-  return data.length;
+  const listed = async <T>(path: string): Promise<readonly T[]> => {
+    const answer = await fetch(`${api}/v1/${path}`, { headers }).catch(() => null);
+    return ((await answer?.json().catch(() => null)) as { data: readonly T[] } | null)?.data ?? [];
+  };
+  const say = async (path: string): Promise<void> => {
+    const body = JSON.stringify({ who: 'crash rig' });
+    const answer = await fetch(`${api}/v1/${path}`, { method: 'POST', headers, body }).catch(() => null);
+    if (answer && !answer.ok) throw new Error(`${path}: ${await answer.text()}`);
+  };
+  return {
+    /** Closes what has opened, and says no to what waits meanwhile. Returns how many breakers that were. */
+    async tidy(): Promise<number> {
+      const breakers = await listed<{ breaker_id: string }>('breakers');
+      for (const { breaker_id } of breakers) await say(`breakers/${breaker_id}/close`);
+      for (const { plan_id } of await listed<{ plan_id: string }>('plans?waiting=true&limit=100'))
+        await say(`plans/${plan_id}/veto`);
+      return breakers.length;
+    },
+  };
 }
 
 class Gateway {
@@ -269,7 +274,7 @@ async function run(cycles: number, seed: number): Promise<Report> {
     for (; cycle < cycles && !interrupted.signal.aborted; cycle++) {
       const gateway = new Gateway(site);
       const before = witness.fired.size;
-      void gateway.ready.then(async (api) => (breakers_closed += await closeBreakers(api, token())));
+      void gateway.ready.then(async (api) => (breakers_closed += await person(api, token()).tidy()));
       // One kill in five falls into start-up and recovery, the others into the work.
       if (random() < 0.2) await sleep(random() * 600);
       else await Promise.race([gateway.ready.then(() => sleep(random() * 250)), gateway.ended]);
@@ -282,7 +287,9 @@ async function run(cycles: number, seed: number): Promise<Report> {
     }
     clearInterval(pace);
     const last = new Gateway(site);
-    await last.ready;
+    const api = await last.ready;
+    // What waits is more than one page, and no more comes.
+    for (let i = 0; i < 20; i++) breakers_closed += await person(api, token()).tidy();
     await quiet(join(dir, 'data'));
     await last.kill('SIGTERM');
     return { cycles: cycle, ...judge(join(dir, 'data'), witness), breakers_closed, idle_cycles };

@@ -115,7 +115,7 @@ function corrected(journal: Journal, receipt_id: string, action: Action, round: 
 function approved(journal: Journal, round: number): void {
   const plan_id = idAt('pl', journal.nextSeq);
   const action = actionOf(plan_id, 0, { intent_key: 'z', occurrence: `ep=${round}` });
-  const nothing = { policy_hash: null, rules: [], basis: [], basis_hash: 'b' };
+  const nothing = { breakers: [], policy_hash: null, rules: [], basis: [], basis_hash: 'b' };
   const waiting = { approvers: 2, expires_ms: 2_000_000_000_000, ...nothing };
   journal.append({ ...planOf(plan_id, []), actions: [{ status: 'awaiting', action, waiting }] });
   for (const who of ['duty-engineer', 'house-manager']) {

@@ -20,6 +20,8 @@ const LOOKED_AFTER_MS = 10 * MINUTE_MS;
 const ANSWER_EVERY_MS = 2 * MINUTE_MS;
 /** The longest time from the last proposal to the last receipt: a doubt behind a doubt, with waits for lanes. */
 const QUIET_MS = HOUR_MS;
+/** When, after the last fault, a person says no to what still waits: again, for the gateway may be down. */
+const REFUSED_AFTER_MS = [10 * MINUTE_MS, 30 * MINUTE_MS];
 const START_MS = Date.parse('2026-03-28T22:30:00Z');
 
 /** What one run came to. */
@@ -163,6 +165,7 @@ class World {
     this.#up = true;
     field.powerUp();
     const until = timeline.now + QUIET_MS;
+    for (const ms of REFUSED_AFTER_MS) timeline.after(ms, () => void this.#refuse());
     const isQuiet = (): boolean => {
       const kernel = machine.process?.kernel;
       // One whose journal has failed is about to end, and another to begin.
@@ -227,6 +230,17 @@ class World {
       if (!(error instanceof FibricError) && !kernel.journal.failure)
         this.complain(`saying ${decision} threw: ${String(error)}`);
     }
+  }
+
+  /** Nobody waits any longer: a person says no to whatever waits for one. */
+  async #refuse(): Promise<void> {
+    const kernel = this.machine.process?.kernel;
+    const open = [...(kernel?.journal.projection.open.rows.values() ?? [])].filter(
+      ({ status }) => status === 'awaiting',
+    );
+    const no = { decision: 'veto', action: null, who: 'anna', plan_hash: null, reason: null } as const;
+    for (const plan_id of new Set(open.map(({ action }) => action.plan_id)))
+      await kernel?.executor.approvals.say({ plan_id, ...no }).catch(() => undefined);
   }
 
   #reboot(): void {
