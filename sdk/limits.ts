@@ -73,6 +73,8 @@ export const LIMITS = {
   reasonChars: 500,
   /** A plan that waits for a person expires by then (published: 72 hours). */
   approvalMs: 72 * 3_600_000,
+  /** Points that one action says it rests on: a person reads them all. */
+  dependsOn: 16,
   /** Actions that wait for persons: nobody reads more. */
   approvalsWaiting: 1_000,
   /** So many times the age at which what it rests on is too old for a gate, and an approval comes too late as well. */

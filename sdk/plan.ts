@@ -5,6 +5,7 @@
  * `{capability, args}`; the gateway completes both into one canonical action. A model never supplies keys.
  */
 import { z } from 'zod';
+import { LIMITS } from './limits.ts';
 
 /** `ev=BK-7741`, `win=night/2026-07-02` or `once`: which occasion an action is meant for. Left out: the current episode. */
 export const occurrenceSchema = z.string().regex(/^(once|(ev|win|ep)=[A-Za-z0-9._:@/+-]{1,120})$/);
@@ -16,6 +17,8 @@ const common = {
   revision: z.int().min(1).max(1_000_000).optional(),
   /** Ordinals (from 0) of the actions of this plan that must have ended first. Left out: all earlier ones. */
   after: z.array(z.int().min(0)).optional(),
+  /** Points that the wish rests on beside those its rules look at, such as `zone:412/motion`: an approval holds while they are as they were. */
+  depends_on: z.array(z.string().max(LIMITS.nameChars)).max(LIMITS.dependsOn).optional(),
 };
 
 export const capabilityActionSchema = z.strictObject({ capability: z.string(), ...common });

@@ -143,6 +143,11 @@ interface Resolved {
 
 const isRefusal = (found: object): found is Refusal => 'reason_code' in found;
 
+function isPoint(bindings: Bindings, ref: string): boolean {
+  const slash = ref.lastIndexOf('/');
+  return slash > 0 && bindings.point(ref.slice(0, slash), ref.slice(slash + 1)) !== null;
+}
+
 /** Capability → schema → entity → device → values to write; each step may be the last. */
 function resolve(
   planned: PlannedAction,
@@ -157,6 +162,8 @@ function resolve(
   const definition = bindings.capability(capability);
   if (!definition) return shape('unknown_tool', `no device of this site offers ${capability}`);
   if (!definition.side_effecting) return shape('read_as_write', `${capability} is a read; it cannot be an action`);
+  const unknown = planned.depends_on?.find((ref) => !isPoint(bindings, ref));
+  if (unknown !== undefined) return shape('unknown_point', `depends_on: there is no point ${unknown}`);
   const parsed = definition.input.safeParse(planned.args);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

@@ -367,6 +367,22 @@ describe('the basis of a yes', () => {
     }
   });
 
+  it('U3 is also what the operator says that its wish rests on, if there is such a point', async () => {
+    const k = kernel(ASKS);
+    k.say('fcu-413', 'setpoint', 17);
+    const plan_id = await proposed(k, { ...setpoint('412', 21), depends_on: ['zone:413/setpoint'] });
+    k.say('fcu-413', 'setpoint', 25);
+    await saying(k, plan_id);
+    await settled(k);
+    expect(outcomes(k.receipts)).toEqual(['basis_changed:basis_changed']);
+    await k.propose([{ ...setpoint('412', 21), depends_on: ['zone:412/mood'] }]);
+    expect(k.receipts[1]).toMatchObject({
+      outcome: 'blocked',
+      reason_code: 'unknown_point',
+      reason: 'depends_on: there is no point zone:412/mood',
+    });
+  });
+
   it('U3 is also that the device is in nobody’s hand', async () => {
     const k = kernel(ASKS);
     k.say('fcu-412', 'setpoint', 17);

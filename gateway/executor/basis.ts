@@ -1,6 +1,6 @@
 /**
- * What an approval rests on: every point that a gate looks at, whether the device is in somebody's hand, and what the tool does. Taken
- * down when the action is proposed, looked at again when its turn comes (G-AP-3).
+ * What an approval rests on: every point that a gate looks at or the operator names, whether the device is in somebody's hand, and
+ * what the tool does. Taken down when the action is proposed, looked at again when its turn comes (G-AP-3).
  *
  * U3 What is no longer as it was when it was proposed is not done, whoever approved it: `basis_changed`, with old and new.
  */
@@ -46,10 +46,14 @@ const others = (sources: FactSources, job: Unasked): readonly BasisItem[] => [
   { of: `${job.action.device} ${job.action.tool}`, value: toolHash(job), quality: null, tolerance: 0 },
 ];
 
-/** What is asked for: `rules` as they answered, `deadlineMs` of the request, `done` when its key is spent and a breaker has no say. */
+/** What an operator or a person asks for. */
 export interface Request {
+  /** As they answered it. */
   readonly rules: Waiting['rules'];
   readonly deadlineMs: number | null;
+  /** Points that it rests on by its own account. */
+  readonly dependsOn: readonly string[];
+  /** Its key is spent: a breaker has no say. */
   readonly done: boolean;
 }
 
@@ -57,7 +61,7 @@ export interface Request {
 export function waitingOf(
   sources: FactSources & { readonly bindings: Bindings },
   job: Unasked,
-  { rules, deadlineMs, done }: Request,
+  { rules, deadlineMs, dependsOn, done }: Request,
 ): Waiting | null {
   const { origin, policy, terms, action } = job;
   const breakers = done ? [] : breakersOn(sources.projection, action).map(({ breaker_id }) => breaker_id);
@@ -66,7 +70,8 @@ export function waitingOf(
   const facts = gatherFacts(sources, job, null);
   const { evidence, inputs } = decide(policy, facts, 'head');
   const { max_age_ms, tolerance } = basisTerms(policy, actionFacts(origin.operator, action));
-  const refs = [...new Set([...evidence.map(({ point }) => point), ...(inputs?.missing ?? [])])].toSorted();
+  const asked = [...evidence.map(({ point }) => point), ...(inputs?.missing ?? [])];
+  const refs = [...new Set([...asked, ...dependsOn])].toSorted();
   const points = refs.map((ref) =>
     pointItem(ref, facts.point(ref), toleranceOf(sources.bindings, ref, tolerance(ref))),
   );
