@@ -9,7 +9,8 @@ RUN npm ci --omit=dev --ignore-scripts -w gateway -w cli -w drivers -w operators
 FROM node:26-bookworm-slim
 LABEL org.opencontainers.image.title="Fibric Edge" \
       org.opencontainers.image.description="On-site gateway: senses, lets operators propose, disposes through a receipted executor"
-ENV NODE_ENV=production FIBRIC_DATA=/var/lib/fibric NODE_COMPILE_CACHE=/var/lib/fibric/compile-cache
+# glibc gives back what is freed.
+ENV NODE_ENV=production FIBRIC_DATA=/var/lib/fibric NODE_COMPILE_CACHE=/var/lib/fibric/compile-cache MALLOC_TRIM_THRESHOLD_=131072
 COPY --from=build --chown=root:root /src/dist /opt/fibric
 RUN mkdir -p /var/lib/fibric && chown 10001:10001 /var/lib/fibric && ln -s /opt/fibric/cli/fibric.cjs /usr/local/bin/fibric
 USER 10001:10001

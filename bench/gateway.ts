@@ -88,6 +88,7 @@ export function startGateway(siteDir: string, environment: Readonly<Record<strin
       env: {
         ...process.env,
         NODE_ENV: 'production',
+        MALLOC_TRIM_THRESHOLD_: '131072',
         NODE_COMPILE_CACHE: join(SCRATCH, 'compile-cache'),
         ...environment,
       },

@@ -61,6 +61,8 @@ function runPinned(entry, args) {
   }
   var env = Object.assign({}, process.env);
   if (!env.NODE_COMPILE_CACHE) env.NODE_COMPILE_CACHE = cacheFolder();
+  // glibc keeps what is freed, more and more of it: 14 MiB of a gateway at rest.
+  if (!env.MALLOC_TRIM_THRESHOLD_) env.MALLOC_TRIM_THRESHOLD_ = '131072';
   var child = childProcess.spawn(node, NODE_FLAGS.concat([entry], args), { stdio: 'inherit', env: env });
   forwardSignals(child);
   child.on('error', function (error) {

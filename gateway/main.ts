@@ -11,7 +11,15 @@ import { type LoadedSite, loadSite } from './config/load.ts';
 import { startGateway } from './gateway.ts';
 import { createLog } from './log.ts';
 import { checkPolicies, type PolicyCheck } from './policies/check.ts';
-import { clockSigns, environment, newBootId, simulatedClock, systemClock, systemRandom } from './system.ts';
+import {
+  clockSigns,
+  environment,
+  giveBackMemory,
+  newBootId,
+  simulatedClock,
+  systemClock,
+  systemRandom,
+} from './system.ts';
 
 const inProduct = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -97,6 +105,8 @@ export async function runGateway(options: { readonly siteFile: string; readonly 
       process.exit(1);
     },
   });
+  // Now, while nothing that matters is under way: later it would be a pause.
+  giveBackMemory();
   log.info(
     { url: gateway.url, site: site.name, data: site.data, took: formatDuration(ioClock.monoMs() - startedMs) },
     'ready',

@@ -3,7 +3,33 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchDir } from '../test/support/scratch.ts';
 import { VirtualClock } from '../test/support/virtual-clock.ts';
-import { clockSigns, environment, newBootId, parseTime, simulatedClock, systemClock, systemRandom } from './system.ts';
+import {
+  clockSigns,
+  environment,
+  giveBackMemory,
+  newBootId,
+  parseTime,
+  randomBytes,
+  simulatedClock,
+  systemClock,
+  systemRandom,
+} from './system.ts';
+
+it('gives memory back that nobody needs any more', () => {
+  let rubbish: unknown = Array.from({ length: 500_000 }, (_, n) => ({ n }));
+  const before = process.memoryUsage().heapUsed;
+  rubbish = null;
+  giveBackMemory();
+  expect(rubbish).toBeNull();
+  expect(before - process.memoryUsage().heapUsed).toBeGreaterThan(8 * 1024 * 1024);
+});
+
+it('draws bytes that are never drawn twice, however many at once', () => {
+  const drawn = [16, 16, 5_000, 16, 32].map((bytes) => randomBytes(bytes));
+  expect(drawn.map(({ length }) => length)).toEqual([16, 16, 5_000, 16, 32]);
+  const many = Array.from({ length: 2_000 }, () => randomBytes(16).toString('hex'));
+  expect(new Set(many).size).toBe(2_000);
+});
 
 describe('the clock of an accelerated world', () => {
   const epoch = 1_000_000;

@@ -10,6 +10,8 @@
 import { randomFillSync, randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type Clock, LIMITS, type Random } from '@fibric/sdk';
 import type { ClockSigns } from './clock-trust.ts';
 import type { Simulation } from './config/site.ts';
@@ -131,6 +133,13 @@ export function systemRandom(): Random {
       return (high * 2 ** 27 + low) / 2 ** 53;
     },
   };
+}
+
+/** Gives back what starting took: files that were parsed and code that ran once are a seventh of a gateway at rest. Tens of ms. */
+export function giveBackMemory(): void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (how: Readonly<Record<string, string>>) => void;
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
 /** Names this run of the process: monotonic times compare only within one boot. */
