@@ -94,8 +94,8 @@ export const LIMITS = {
   replyBytes: 4 * 1024 * 1024,
   /** How long a commit waits for actions that are about to need one as well. Below the 10 ms that a group commit may take. */
   gatherMs: 5,
-  /** Rows of a journal segment, whose keys are indexed at once when it is full. */
-  segmentRows: 16_384,
+  /** Rows of a journal segment, whose keys are indexed at once when it is full; those of an unfinished one are read at each start. */
+  segmentRows: 4_096,
   /** Body of one journal row: the largest plan with what its approvals rest on, the state it returns and the message that woke it. */
   rowBytes: 680 * 1024,
   /** A checkpoint signs the rows of the journal after so many of them, and when one has stood so long unsigned. */
