@@ -77,8 +77,8 @@ export function makeSite(options: SiteOptions): string {
 
 export const dataOf = (siteDir: string): string => join(siteDir, 'data');
 
-/** As the image starts it; `BENCH_NODE_FLAGS` adds to them, such as `--cpu-prof`. */
-const NODE_FLAGS = ['--max-semi-space-size=8', ...(process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)];
+/** Beside what the image starts it with, such as `--cpu-prof`. */
+const NODE_FLAGS = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean);
 
 export function startGateway(siteDir: string, environment: Readonly<Record<string, string>> = {}): Child {
   return new Child(
@@ -88,6 +88,7 @@ export function startGateway(siteDir: string, environment: Readonly<Record<strin
       env: {
         ...process.env,
         NODE_ENV: 'production',
+        MALLOC_ARENA_MAX: '1',
         MALLOC_TRIM_THRESHOLD_: '131072',
         NODE_COMPILE_CACHE: join(SCRATCH, 'compile-cache'),
         ...environment,
