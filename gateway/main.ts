@@ -15,6 +15,7 @@ import {
   clockSigns,
   environment,
   giveBackMemory,
+  keepAlive,
   newBootId,
   simulatedClock,
   systemClock,
@@ -73,8 +74,22 @@ function asked(): Promise<string> {
   });
 }
 
+interface RunOptions {
+  readonly siteFile: string;
+  readonly data?: string;
+}
+
 /** Runs the gateway of a site until it is asked to stop. Throws `InvalidSite` or another `FibricError` when it cannot start. */
-export async function runGateway(options: { readonly siteFile: string; readonly data?: string }): Promise<void> {
+export async function runGateway(options: RunOptions): Promise<void> {
+  const letGo = keepAlive();
+  try {
+    await run(options);
+  } finally {
+    letGo();
+  }
+}
+
+async function run(options: RunOptions): Promise<void> {
   const loaded = load(options.siteFile, options.data);
   if (loaded.kind === 'invalid') throw new InvalidSite(options.siteFile, loaded.findings);
   const { site } = loaded;

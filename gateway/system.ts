@@ -2,7 +2,7 @@
  * The one file of the gateway that touches the real clock, timers, randomness and the environment. Everything else takes them as
  * arguments.
  *
- * S1 A timer never keeps the process alive.
+ * S1 A timer never keeps the process alive; a gateway does as long as it runs, whatever it waits for.
  * S2 Monotonic time never goes back, also in an accelerated world.
  * S3 A secret is read at each call, so that rotation needs no restart, and is never cached.
  * S4 Time that the machine slept counts as passed, for timers too.
@@ -133,6 +133,12 @@ export function systemRandom(): Random {
       return (high * 2 ** 27 + low) / 2 ** 53;
     },
   };
+}
+
+/** Keeps the process alive until it is let go: with every device out of reach there may be nothing else that does. */
+export function keepAlive(): () => void {
+  const handle = setInterval(() => undefined, LONGEST_TIMEOUT_MS);
+  return () => clearInterval(handle);
 }
 
 /** Gives back what starting took: files that were parsed and code that ran once are a seventh of a gateway at rest. Tens of ms. */

@@ -2,10 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { idAt } from '@fibric/gateway/journal/entries';
+import { openJournal } from '@fibric/gateway/journal/journal';
+import { systemClock } from '@fibric/gateway/system';
 import { dropAnswer, writes } from '@fibric/simulators/modbus/server';
 import { ends } from '../support/ends.ts';
 import { PUPPET_OPERATOR } from '../support/puppet.ts';
-import { HEAD, startGateway } from '../support/real-gateway.ts';
+import { freePort, HEAD, RealGateway, startGateway, writeFiles } from '../support/real-gateway.ts';
+import { actionOf, intentOf, planOf } from '../support/rows.ts';
 import { waitFor } from '../support/wait.ts';
 import { Desk, DESK_FILES, openLine, tenths } from './desk.ts';
 
@@ -65,4 +69,27 @@ operators: { ${PUPPET_OPERATOR} }
   );
   expect(receipt).toMatchObject({ outcome: 'applied', reason_code: 'inferred_by_readback', attempt: 1 });
   expect(unit.writes('holding', 0)).toBe(1);
+});
+
+it('J2 a start with a doubt, and neither a device nor an operator to wait for, is a start all the same', async () => {
+  const gateway = end.add(new RealGateway(end.folder()), (one) => one.stop());
+  writeFiles(gateway.dir, {
+    ...DESK_FILES,
+    'site.yaml': `${HEAD}
+profiles: ./profiles
+connections: { fcu: { driver: modbus, url: 'tcp://127.0.0.1:${await freePort()}' } }
+devices: [{ id: fcu-412, connection: fcu, unit: 1, profile: quick, entity: 'zone:412' }]
+`,
+  });
+  const clock = systemClock();
+  const journal = openJournal({ dataDir: gateway.data, clock, bootId: 'b', onFailure: () => undefined });
+  const boot = { boot_id: 'b', gateway_uid: 'gw_test', software: '0', site: 's' };
+  journal.append({ type: 'boot/1', epoch: 1, ...boot });
+  const action = actionOf(idAt('pl', journal.nextSeq), 0);
+  journal.append(planOf(action.plan_id, [action]));
+  journal.append(intentOf(action, 1));
+  await journal.durable();
+  journal.close();
+  await gateway.start();
+  expect(await gateway.stop()).toBe(0);
 });
