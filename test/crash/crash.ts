@@ -10,7 +10,7 @@
  * person would, and `idle_cycles`, the most cycles one after another in which no pulse came, says that there was something to kill.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +20,7 @@ import { openJournalReader } from '@fibric/gateway/journal/reader';
 import { rowsAfter } from '@fibric/gateway/journal/store';
 import { systemClock } from '@fibric/gateway/system';
 import { createModbusServer, ModbusUnit } from '@fibric/simulators/modbus/server';
+import { person } from './person.ts';
 
 const RIGS = 4;
 const DEMAND_EVERY_MS = 15;
@@ -90,30 +91,6 @@ operators:
 `,
   );
   return file;
-}
-
-/** What a person does through the local API; what the kill was faster than is for the next cycle. */
-function person(api: string, token: string) {
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const listed = async <T>(path: string): Promise<readonly T[]> => {
-    const answer = await fetch(`${api}/v1/${path}`, { headers }).catch(() => null);
-    return ((await answer?.json().catch(() => null)) as { data: readonly T[] } | null)?.data ?? [];
-  };
-  const say = async (path: string): Promise<void> => {
-    const body = JSON.stringify({ who: 'crash rig' });
-    const answer = await fetch(`${api}/v1/${path}`, { method: 'POST', headers, body }).catch(() => null);
-    if (answer && !answer.ok) throw new Error(`${path}: ${await answer.text()}`);
-  };
-  return {
-    /** Closes what has opened, and says no to what waits meanwhile. Returns how many breakers that were. */
-    async tidy(): Promise<number> {
-      const breakers = await listed<{ breaker_id: string }>('breakers');
-      for (const { breaker_id } of breakers) await say(`breakers/${breaker_id}/close`);
-      for (const { plan_id } of await listed<{ plan_id: string }>('plans?waiting=true&limit=100'))
-        await say(`plans/${plan_id}/veto`);
-      return breakers.length;
-    },
-  };
 }
 
 class Gateway {
@@ -269,12 +246,12 @@ async function run(cycles: number, seed: number): Promise<Report> {
   // Ends early, and still says what came of the cycles so far.
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort());
-  const token = (): string => readFileSync(join(dir, 'data', 'token'), 'utf8').trim();
+  const tidy = (api: string): Promise<number> => person(api, join(dir, 'data')).tidy();
   try {
     for (; cycle < cycles && !interrupted.signal.aborted; cycle++) {
       const gateway = new Gateway(site);
       const before = witness.fired.size;
-      void gateway.ready.then(async (api) => (breakers_closed += await person(api, token()).tidy()));
+      void gateway.ready.then(async (api) => (breakers_closed += await tidy(api)));
       // One kill in five falls into start-up and recovery, the others into the work.
       if (random() < 0.2) await sleep(random() * 600);
       else await Promise.race([gateway.ready.then(() => sleep(random() * 250)), gateway.ended]);
@@ -289,7 +266,7 @@ async function run(cycles: number, seed: number): Promise<Report> {
     const last = new Gateway(site);
     const api = await last.ready;
     // What waits is more than one page, and no more comes.
-    for (let i = 0; i < 20; i++) breakers_closed += await person(api, token()).tidy();
+    for (let i = 0; i < 20; i++) breakers_closed += await tidy(api);
     await quiet(join(dir, 'data'));
     await last.kill('SIGTERM');
     return { cycles: cycle, ...judge(join(dir, 'data'), witness), breakers_closed, idle_cycles };

@@ -32,6 +32,7 @@ import { rowsAfter } from '@fibric/gateway/journal/store';
 import { systemClock } from '@fibric/gateway/system';
 import { createModbusServer, ModbusUnit } from '@fibric/simulators/modbus/server';
 import { waitFor } from '../support/wait.ts';
+import { person } from './person.ts';
 
 /** `start` is no action: the calls of opening, recovering and booting. */
 const CLASSES = ['level', 'fire', 'ring', 'start'] as const;
@@ -247,7 +248,10 @@ operators:
 /** Nothing is open, and nothing that nobody waits for is still on its way: two looks at the head, one commit interval apart. */
 async function idle(house: House, life: Life): Promise<void> {
   await waitFor('the gateway to be ready', () => life.ended() || life.url(), 30_000);
-  if (life.ended()) return;
+  const url = life.url();
+  if (life.ended() || url === null) return;
+  const { tidy } = person(url, house.data);
+  await tidy();
   let before = -1;
   await waitFor('the gateway to have nothing to do', async () => {
     if (life.ended()) return true;
@@ -258,6 +262,8 @@ async function idle(house: House, life: Life): Promise<void> {
     if (!quiet) await new Promise((resolve) => setTimeout(resolve, 150));
     return quiet;
   });
+  // A doubt that was settled just now may have opened one.
+  if (!life.ended() && (await tidy()) > 0) await idle(house, life);
 }
 
 interface Tried {
