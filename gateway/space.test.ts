@@ -68,6 +68,14 @@ describe('disk space', () => {
     ]);
   });
 
+  it('F2 holds room that it found for a tenth of a second, and no longer', async () => {
+    const { bench, clock, guard } = open(5 * GIB);
+    expect(guard.refusal()).toBeNull();
+    bench.space = { free_bytes: MIB, total_bytes: 10 * GIB };
+    await clock.advance(100);
+    expect(guard.refusal()).toMatch(/MiB are free$/);
+  });
+
   it.each([
     ['5 %', 0.049 * 10 * GIB, 10 * GIB],
     ['64 MiB', 63 * MIB, GIB / 4],
