@@ -2,15 +2,16 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path';
 import { LIMITS } from '@fibric/sdk';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { actionOf, appendApplied, intentOf, planOf } from '../test/support/rows.ts';
+import { actionOf, appendApplied, intentOf, planOf, receiptOf } from '../test/support/rows.ts';
 import { scratchDir } from '../test/support/scratch.ts';
 import { VirtualClock } from '../test/support/virtual-clock.ts';
 import { bootJournal, type Booted, forgetJournalFailures, noteJournalFailure } from './boot.ts';
 import { createIds } from './ids.ts';
 import { idAt } from './journal/entries.ts';
 import { fsck } from './journal/fsck.ts';
+import { owedBy } from './journal/inherited.ts';
 import type { Journal } from './journal/journal.ts';
-import { doubtsOf, OBLIGATIONS_FILE, openMirror, readObligations } from './journal/obligations.ts';
+import { OBLIGATIONS_FILE, openMirror, readObligations } from './journal/obligations.ts';
 
 const WALL = Date.parse('2026-07-01T08:00:00Z');
 const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -41,7 +42,7 @@ async function live(
     gateway_uid: uid,
     epoch: journal.epoch,
     ...journal.durableHead,
-    doubts: doubtsOf(journal.projection),
+    ...owedBy(journal.projection),
   });
   const mirror = await openMirror({ dataDir, clock, log: QUIET, take: owed });
   await mirror.close();
@@ -63,6 +64,25 @@ const acknowledge = (journal: Journal): void => {
     who: 'person:test',
   });
 };
+
+/** A write that took effect, and is to be taken back. */
+function leaveLease(journal: Journal): void {
+  const plan_id = idAt('pl', journal.nextSeq);
+  const action = actionOf(plan_id, 0);
+  const grant = {
+    lease_id: idAt('ls', journal.nextSeq + 1),
+    ttl_ms: 60_000,
+    max_hold_ms: null,
+    fallback: 'baseline',
+    hold: null,
+    baseline: [{ point: 'setpoint', value: 17 }],
+    watch: [{ point: 'setpoint', written: 'setpoint' }],
+    physical_points: ['fcu/1/holding/0'],
+  } as const;
+  journal.append(planOf(plan_id, [action]));
+  journal.append({ ...intentOf(action, journal.epoch), lease: grant });
+  journal.append(receiptOf(action, 'applied', journal.epoch));
+}
 
 function flip(file: string, find: string): void {
   const bytes = readFileSync(file);
@@ -125,6 +145,47 @@ describe('starting on a journal', () => {
     const second = await live(dir);
     expect(second.holds).toEqual(['obligations_differ']);
     expect(second.journal.projection.inherited.rows.size).toBe(1);
+  });
+
+  it('R3 that is gone altogether still knows what is to be taken back, and from when, and a stop (row 98)', async () => {
+    const dir = scratchDir();
+    const { journal } = await live(dir, (lost) => {
+      leaveLease(lost);
+      lost.append({ type: 'stop/1', state: 'on', who: 'duty-engineer', reason: null, release: false });
+    });
+    const [lease] = journal.projection.leases.rows.values();
+    rmSync(join(dir, 'journal.db'));
+    const second = await live(dir, undefined, WALL + 30_000);
+    const [taken] = second.journal.projection.leases.rows.values();
+    expect(taken).toEqual({
+      ...lease,
+      lease_id: expect.not.stringContaining(lease?.lease_id ?? ''),
+      renewed: lease?.granted,
+      receipt_id: null,
+    });
+    expect(second.journal.projection.stops.rows.get('site')?.who).toBe('duty-engineer');
+    expect(second.told[1]).toContain('leases, which end at their time: 1; the stop by duty-engineer');
+    // From here on it is this journal's own, however often it starts.
+    expect([...(await live(dir)).journal.projection.leases.rows.values()]).toEqual([taken]);
+    expect(fsck(dir).clean).toBe(true);
+  });
+
+  it('R2 that is an older copy of itself lets go of leases that its mirror knows to have ended (row 99)', async () => {
+    const dir = scratchDir();
+    await live(dir, leaveLease);
+    const copy = readFileSync(join(dir, 'journal.db'));
+    const release = (journal: Journal): void => {
+      const [lease] = journal.projection.leases.rows.values();
+      const plan_id = idAt('pl', journal.nextSeq);
+      const action = actionOf(plan_id, 0, { releases: lease?.lease_id ?? '' });
+      journal.append(planOf(plan_id, [action]));
+      journal.append(intentOf(action, journal.epoch));
+      journal.append(receiptOf(action, 'applied', journal.epoch));
+    };
+    expect([...(await live(dir, release)).journal.projection.leases.rows]).toEqual([]);
+    writeFileSync(join(dir, 'journal.db'), copy);
+    const restored = await live(dir);
+    expect([restored.holds, restored.journal.projection.leases.rows.size]).toEqual([['obligations_differ'], 0]);
   });
 
   it('R2 that is an older copy of itself is recognised, and the newer mirror is believed (rows 99, 105)', async () => {
@@ -199,7 +260,7 @@ describe('the mirror', () => {
       dataDir: dir,
       clock,
       log: QUIET,
-      take: () => ({ gateway_uid: 'gw', epoch, seq: 1, hash: 'h', doubts: [] }),
+      take: () => ({ gateway_uid: 'gw', epoch, seq: 1, hash: 'h', doubts: [], leases: [], stop: null }),
     });
     mirror.touch();
     mirror.touch();

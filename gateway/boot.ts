@@ -177,9 +177,16 @@ export async function bootJournal(options: BootOptions): Promise<Booted> {
 }
 
 function inherit(journal: Journal, mirror: Obligations, log: Log): void {
-  const { gateway_uid, epoch, doubts } = mirror;
-  const unknown = doubts.filter(({ action_id }) => !journal.projection.open.rows.has(action_id));
-  if (unknown.length === 0) return;
-  journal.append({ type: 'inherited/1', gateway_uid, epoch, doubts: unknown });
-  raise({ journal, log }, 'inherited', `${unknown.length} writes are taken over whose outcome is not known`);
+  const { gateway_uid, epoch, stop, leases } = mirror;
+  const doubts = mirror.doubts.filter(({ action_id }) => !journal.projection.open.rows.has(action_id));
+  journal.append({ type: 'inherited/1', gateway_uid, epoch, stop });
+  for (const doubt of doubts) journal.append({ type: 'inherited_doubt/1', doubt });
+  for (const lease of leases) journal.append({ type: 'inherited_lease/1', lease });
+  const owed = [
+    ...(doubts.length > 0 ? [`writes whose outcome is not known: ${doubts.length}`] : []),
+    ...(leases.length > 0 ? [`leases, which end at their time: ${leases.length}`] : []),
+    ...(stop === null ? [] : [`the stop by ${stop.who}`]),
+  ];
+  if (owed.length > 0)
+    raise({ journal, log }, 'inherited', `taken over from the journal that is lost: ${owed.join('; ')}`);
 }

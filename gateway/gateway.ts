@@ -43,7 +43,8 @@ import { createIds, type Ids } from './ids.ts';
 import type { ClockEntry } from './journal/entries.ts';
 import type { Journal } from './journal/journal.ts';
 import { lockFolder } from './journal/lock.ts';
-import { doubtsOf, type Mirror, openMirror } from './journal/obligations.ts';
+import { owedBy } from './journal/inherited.ts';
+import { type Mirror, openMirror } from './journal/obligations.ts';
 import { openJournalReader } from './journal/reader.ts';
 import { localTimeIn } from './local-time.ts';
 import { type Checkpoints, startCheckpoints } from './proof/checkpoints.ts';
@@ -210,7 +211,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
     gateway_uid: uid,
     epoch: journal.epoch,
     ...journal.durableHead,
-    doubts: doubtsOf(journal.projection),
+    ...owedBy(journal.projection),
   });
   mirror = await openMirror({ dataDir, clock: ioClock, log, take: owed });
   outbox = openOutbox(deps, journal, uid);

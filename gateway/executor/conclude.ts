@@ -88,9 +88,10 @@ async function settled(
   ending: EndingOf,
 ): Promise<Conclusion> {
   const { action, resolution } = job;
+  const lease_ms = deps.journal.projection.open.rows.get(action.action_id)?.intent?.lease?.ttl_ms ?? null;
   const found = await settle(
     witnessOf(deps, action.connector),
-    { action, tool: resolution.tool, baseline: before.baseline },
+    { action, tool: resolution.tool, baseline: before.baseline, lease_ms },
     deps.stopping,
   );
   if (found.kind === 'interrupted') return 'interrupted';

@@ -267,6 +267,26 @@ describe('the state of leases, holds and the stop', () => {
   });
 });
 
+describe('a leased write whose outcome nobody can read', () => {
+  it.each([
+    ['a minute, with a lease of that long', '1m', MINUTE],
+    ['five, with a longer one', '45m', 5 * MINUTE],
+  ])('is settled as unknown within %s, and then taken back like any other', async (_, ttl, within) => {
+    const k = kernel({ policy: ruled(`lease: { ttl: ${ttl}, fallback: baseline }`) });
+    k.device.behaviours = ['obey_in_silence', 'obey'];
+    k.device.onWrite = () => void k.device.unreadable.add('setpoint');
+    const work = k.executor.submit(k.proposal([setpoint('412', 21.5)]));
+    await k.clock.advance(within / 2);
+    expect(k.receipts).toEqual([]);
+    await k.clock.advance(within / 2 + 31_000);
+    expect(outcomes((await work).receipts)).toEqual(['unknown:unknown']);
+    k.device.onWrite = () => undefined;
+    k.device.unreadable.clear();
+    await k.clock.advance(HOUR);
+    expect(at(k)).toBe(17);
+  });
+});
+
 describe('a release', () => {
   it('that fails for three days is tried until it comes through, and reads first (row 81)', async () => {
     const k = kernel();

@@ -33,6 +33,7 @@ import { evaluate, type Evaluation, type Wish } from './evaluate.ts';
 import { createElapsed } from './elapsed.ts';
 import { type Ending, type Job, originOf, receiptEntry, type SiteFacts } from './job.ts';
 import { settleInherited } from './inherited.ts';
+import type { InheritedDoubt } from '../journal/inherited.ts';
 import { keyMemory } from './key-memory.ts';
 import type { KeyMemory } from './keys.ts';
 import { Lanes } from './lanes.ts';
@@ -205,8 +206,7 @@ class SiteExecutor implements RunningExecutor {
   recover(): void {
     const open = [...this.#deps.journal.projection.open.rows.values()];
     const queued = new Map<string, Prepared[]>();
-    for (const doubt of this.#deps.journal.projection.inherited.rows.values())
-      this.#background(settleInherited({ ...this.#deps, ...this.#dispose }, doubt));
+    for (const doubt of this.#deps.journal.projection.inherited.rows.values()) this.#background(this.#settle(doubt));
     const doubts = new Map(open.filter((o) => o.intent).map((o) => [o.action.action_id, this.#recoverIntent(o)]));
     for (const entry of open.filter((o) => !o.intent)) {
       const job = this.#jobOf(entry);
@@ -222,6 +222,11 @@ class SiteExecutor implements RunningExecutor {
       this.#background(Promise.all(soon));
     }
     this.control.start();
+  }
+
+  async #settle(doubt: InheritedDoubt): Promise<void> {
+    const lease_id = await settleInherited({ ...this.#deps, ...this.#dispose }, doubt);
+    if (lease_id !== null) this.control.changed(lease_id);
   }
 
   #recoverIntent(open: OpenAction): Promise<Disposed> {

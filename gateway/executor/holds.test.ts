@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { rowsOf } from '../../test/support/rows.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
-import { settled } from '../../test/support/virtual-clock.ts';
+import { settled, VirtualClock } from '../../test/support/virtual-clock.ts';
+import { type Owed, owedBy } from '../journal/inherited.ts';
+import type { Journal } from '../journal/journal.ts';
 
 async function hold(kernel: Kernel): Promise<void> {
   kernel.journal.append({ type: 'hold/1', hold: 'journal_failing', reason: 'the journal failed 3 times' });
@@ -71,7 +73,98 @@ describe('a journal that fails', () => {
   });
 });
 
-describe('what a lost journal owed', () => {
+/** Takes over what `owed` says, as a start does after a journal was lost. */
+function inherit(journal: Journal, { doubts, leases, stop }: Owed): void {
+  journal.append({ type: 'inherited/1', gateway_uid: 'gw_lost', epoch: 7, stop });
+  for (const doubt of doubts) journal.append({ type: 'inherited_doubt/1', doubt });
+  for (const lease of leases) journal.append({ type: 'inherited_lease/1', lease });
+}
+
+const LEASED = `version: 1
+rules:
+  - { id: lent, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { lease: { ttl: 45m, fallback: baseline } } }
+`;
+const MINUTE = 60_000;
+
+/** A device at 17, the journal that set it to 21.5 under a lease of 45 minutes and is lost ten minutes later, and one that follows. */
+async function afterTheLoss(act: (owed: Owed, device: FakeDevice) => Owed = (owed) => owed): Promise<Kernel> {
+  const device = new FakeDevice();
+  device.values.set('fcu-412/setpoint', 17);
+  const lost = startKernel({ dataDir: scratchDir(), device, policy: LEASED });
+  await lost.propose([setpoint('412', 21.5)]);
+  await lost.clock.advance(10 * MINUTE);
+  const owed = act(owedBy(lost.journal.projection), device);
+  await lost.close();
+  const dataDir = scratchDir();
+  const clock = new VirtualClock(lost.clock.wallMs());
+  const taking = startKernel({ dataDir, device, clock, bootId: 'boot-2' });
+  inherit(taking.journal, owed);
+  await taking.close();
+  const kernel = startKernel({ dataDir, device, clock, bootId: 'boot-3', policy: LEASED });
+  onTestFinished(() => kernel.close());
+  return kernel;
+}
+
+describe('a lease that a lost journal granted (row 98)', () => {
+  it('ends at its time: what was there before is back, under an id and with a receipt of this journal', async () => {
+    const kernel = await afterTheLoss();
+    const [lease] = kernel.executor.control.leases();
+    expect(lease).toMatchObject({ state: 'active', receipt_id: null, goes_to: [{ point: 'setpoint', value: 17 }] });
+    await kernel.clock.advance(34 * MINUTE);
+    expect(kernel.device.values.get('fcu-412/setpoint')).toBe(21.5);
+    await kernel.clock.advance(2 * MINUTE);
+    expect(kernel.device.values.get('fcu-412/setpoint')).toBe(17);
+    const released = { outcome: 'applied', lease: { id: lease?.id, state: 'released' }, refers_to: [] };
+    expect(kernel.receipts).toMatchObject([released]);
+    expect(kernel.executor.control.leases()).toEqual([]);
+  });
+
+  it('yields to a hand, like any other', async () => {
+    const kernel = await afterTheLoss((owed, device) => {
+      device.values.set('fcu-412/setpoint', 24);
+      return owed;
+    });
+    await kernel.clock.advance(36 * MINUTE);
+    expect([kernel.device.values.get('fcu-412/setpoint'), kernel.executor.control.leases()]).toEqual([24, []]);
+  });
+
+  it('is not ended by a stop that the lost journal had on, nor is anything else sent', async () => {
+    const stop = { who: 'duty-engineer', reason: 'smoke', release: false, at: '2026-07-01T08:00:00.000Z' };
+    const kernel = await afterTheLoss((owed) => ({ ...owed, stop }));
+    await kernel.clock.advance(36 * MINUTE);
+    expect([kernel.executor.control.stop, kernel.device.values.get('fcu-412/setpoint')]).toEqual([stop, 21.5]);
+    await kernel.executor.control.clearStop('site-lead');
+    await kernel.clock.advance(MINUTE);
+    expect(kernel.device.values.get('fcu-412/setpoint')).toBe(17);
+  });
+
+  it('comes from a write whose outcome was not known, when the device shows that it took effect', async () => {
+    const kernel = await afterTheLoss(({ leases: [lease], ...owed }) => {
+      if (!lease) throw new Error('there is no lease');
+      return { ...owed, leases: [], doubts: [{ ...DOUBT, lease }] };
+    });
+    expect(kernel.executor.control.leases()).toEqual([]);
+    await kernel.clock.advance(MINUTE);
+    expect(kernel.executor.control.leases()).toMatchObject([{ state: 'active', points: [{ value: 21.5 }] }]);
+    await kernel.clock.advance(36 * MINUTE);
+    expect(kernel.device.values.get('fcu-412/setpoint')).toBe(17);
+  });
+});
+
+const DOUBT = {
+  action_id: 'act_lost_0',
+  capability: 'hvac.setpoint',
+  effect_class: 'absolute_set',
+  entity_key: 'zone:412',
+  idempotency_key: 'k',
+  device: 'fcu-412',
+  target: [{ point: 'setpoint', value: 21.5 }],
+  baseline: [{ point: 'setpoint', value: 17 }],
+  at: '2026-07-01T08:00:00.000Z',
+  lease: null,
+} as const;
+
+describe('a write that a lost journal intended', () => {
   it.each([
     ['is where it was sent', 21.5, 'applied'],
     ['is as it was', 17, 'not_applied'],
@@ -81,18 +174,7 @@ describe('what a lost journal owed', () => {
     const device = new FakeDevice();
     device.values.set('fcu-412/setpoint', value);
     const first = startKernel({ dataDir, device });
-    const doubt = {
-      action_id: 'act_lost_0',
-      capability: 'hvac.setpoint',
-      effect_class: 'absolute_set',
-      entity_key: 'zone:412',
-      idempotency_key: 'k',
-      device: 'fcu-412',
-      target: [{ point: 'setpoint', value: 21.5 }],
-      baseline: [{ point: 'setpoint', value: 17 }],
-      at: '2026-07-01T08:00:00.000Z',
-    } as const;
-    first.journal.append({ type: 'inherited/1', gateway_uid: 'gw_lost', epoch: 7, doubts: [doubt] });
+    inherit(first.journal, { doubts: [DOUBT], leases: [], stop: null });
     await first.close();
     const kernel = startKernel({ dataDir, device, bootId: 'boot-2' });
     await kernel.clock.advance(10_000);

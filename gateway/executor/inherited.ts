@@ -4,7 +4,8 @@
 import type { Log } from '@fibric/sdk';
 import { raise } from '../alerts/raise.ts';
 import type { Bindings } from '../bindings.ts';
-import type { InheritedDoubt, InheritedSettledEntry } from '../journal/entries.ts';
+import { idAt } from '../journal/entries.ts';
+import type { InheritedDoubt, InheritedSettledEntry } from '../journal/inherited.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type ConcludeDeps, witnessOf } from './conclude.ts';
 import { lanesOf } from './dispose.ts';
@@ -20,16 +21,21 @@ export interface InheritedDeps extends ConcludeDeps {
 
 type Conclusion = Pick<InheritedSettledEntry, 'conclusion' | 'reason' | 'readback'>;
 
-/** Holds the lanes of `doubt` until its device was looked at and what was found is durable; open again at the next start if not. */
-export async function settleInherited(deps: InheritedDeps, doubt: InheritedDoubt): Promise<void> {
+/**
+ * Holds the lanes of `doubt` until its device was looked at and what was found is durable; open again at the next start if not.
+ * Returns the lease that takes back what took effect; it has to be known to `Control`. Null when there is none.
+ */
+export async function settleInherited(deps: InheritedDeps, doubt: InheritedDoubt): Promise<string | null> {
   const found = await lookAt(deps, doubt);
-  if (found === null) return;
+  if (found === null) return null;
   const { action_id, capability, entity_key } = doubt;
   const { conclusion, reason } = found;
-  deps.journal.append({ type: 'inherited_settled/1', action_id, ...found });
+  const { row } = deps.journal.append({ type: 'inherited_settled/1', action_id, ...found });
   const text = `${capability} for ${entity_key}, taken over from a lost journal, ended as ${conclusion}: ${reason}`;
   raise(deps, 'inherited', text, { action_id, capability, entity_key });
   await deps.journal.durable();
+  const lease_id = idAt('ls', row.seq);
+  return deps.journal.projection.leases.rows.has(lease_id) ? lease_id : null;
 }
 
 async function lookAt(deps: InheritedDeps, doubt: InheritedDoubt): Promise<Conclusion | null> {
@@ -45,7 +51,7 @@ async function lookAt(deps: InheritedDeps, doubt: InheritedDoubt): Promise<Concl
   try {
     const found = await settle(
       witnessOf(deps, resolution.connection.id),
-      { action: doubt, tool: resolution.tool, baseline },
+      { action: doubt, tool: resolution.tool, baseline, lease_ms: doubt.lease?.ttl_ms ?? null },
       deps.stopping,
     );
     return found.kind === 'interrupted'

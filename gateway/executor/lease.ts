@@ -135,7 +135,7 @@ export function leaseEffect(projection: Projection, action: Action | RefusedActi
   if (!('device' in action)) return { lease_id: null, said: {} };
   if (action.releases !== undefined) {
     const lease = projection.leases.rows.get(action.releases);
-    const said = lease ? { lease: leaseWord(lease, releaseState(ending.outcome)), refers_to: [lease.receipt_id] } : {};
+    const said = lease ? { lease: leaseWord(lease, releaseState(ending.outcome)), refers_to: receiptsOf([lease]) } : {};
     return { lease_id: action.releases, said };
   }
   const grant = projection.open.rows.get(action.action_id)?.intent?.lease ?? null;
@@ -145,9 +145,13 @@ export function leaseEffect(projection: Projection, action: Action | RefusedActi
   );
   const word = grant.ttl_ms === null ? {} : { lease: leaseWord(grant, 'active') };
   // The winner names whose lease it has taken over.
-  const over = others.length === 0 ? {} : { refers_to: others.map(({ receipt_id }) => receipt_id) };
+  const over = others.length === 0 ? {} : { refers_to: receiptsOf(others) };
   return { lease_id: grant.lease_id, said: { ...word, ...over } };
 }
+
+/** The receipts that opened or moved them, as far as this journal has them. */
+export const receiptsOf = (leases: readonly Lease[]): readonly string[] =>
+  leases.flatMap(({ receipt_id }) => receipt_id ?? []);
 
 function releaseState(outcome: Outcome): LeaseState {
   if (RELEASED.has(outcome)) return 'released';

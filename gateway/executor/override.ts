@@ -57,7 +57,7 @@ export async function yieldTo(
   const { device, entity_key } = job.action;
   const points = readings.map(({ point, value }) => ({ point, value, ours: ours(point) }));
   const about = { device, entity_key, points, lease_id: lease?.lease_id ?? null, hold, seen };
-  const refers_to = lease ? [lease.receipt_id] : [];
+  const refers_to = lease?.receipt_id ? [lease.receipt_id] : [];
   journal.append({ type: 'override/1', state: 'on', ...about, who: null, refers_to });
   await journal.durable();
   announce('device.overridden', about, job.origin);
@@ -94,5 +94,7 @@ export async function overridden(deps: OverrideDeps, job: Job, before: Before): 
   if (!lease || before.fault || job.origin.mode === 'shadow') return null;
   if ((await standing(deps, job, lease, before)).kind !== 'theirs') return null;
   if (!(await confirmed(deps, job, lease)) || lease.hold === null) return null;
-  return blocked(`${job.action.device} was set by hand since ${lease.receipt_id}; left alone for now`);
+  return blocked(
+    `${job.action.device} was set by hand since ${lease.receipt_id ?? 'it was written'}; left alone for now`,
+  );
 }

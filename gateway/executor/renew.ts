@@ -5,7 +5,7 @@ import type { Lease } from '../journal/leases.ts';
 import { type Before, readBefore } from './before.ts';
 import { currentFact, type FactSources, gatherFacts, judge, leaseMs } from './facts.ts';
 import type { Ending, Job } from './job.ts';
-import { leaseOn, leaseWord, remainingMs } from './lease.ts';
+import { leaseOn, leaseWord, receiptsOf, remainingMs } from './lease.ts';
 import { overridden, type OverrideDeps } from './override.ts';
 import { standing } from './standing.ts';
 import { stopped } from './stop.ts';
@@ -32,11 +32,11 @@ function kept(deps: RenewDeps, job: Job, lease: Lease, before: Before, verdict: 
     outcome: 'renewed',
     stage: 'lease',
     reason_code: 'renewed',
-    reason: `still as ${lease.receipt_id} left it; its lease runs for another ${runs}`,
+    reason: `still as ${lease.receipt_id ?? 'a journal that is lost'} left it; its lease runs for another ${runs}`,
     verdict,
     baseline: lease.baseline,
     readback: before.readings.map(({ point, value, quality }) => ({ point, value, quality, at })),
-    refers_to: [lease.receipt_id],
+    refers_to: receiptsOf([lease]),
     lease: leaseWord({ ...lease, ttl_ms }, 'active'),
   };
 }

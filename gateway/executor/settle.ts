@@ -28,6 +28,8 @@ export interface Doubt {
   readonly tool: DeviceTool;
   /** As read before the write; the proof counter of a pulse among them. */
   readonly baseline: readonly PointState[];
+  /** For how long what was written may stand, of the site's time; null: it stays, or never was to end by itself. */
+  readonly lease_ms: number | null;
 }
 
 /** Two looks, `settle_ms` apart, that agree; or null when the device cannot be read or has not come to rest. */
@@ -42,7 +44,7 @@ async function agreed(witness: Witness, doubt: Doubt): Promise<Look | null> {
 }
 
 /** A pulse leaves its counter one higher; anything else proves nothing. */
-export async function proofOf(witness: Witness, doubt: Doubt): Promise<Settlement | null> {
+export async function proofOf(witness: Witness, doubt: Omit<Doubt, 'lease_ms'>): Promise<Settlement | null> {
   const { action, tool, baseline } = doubt;
   const proof = tool.proof?.point;
   const before = baseline.find((state) => state.point === proof)?.value;
@@ -92,13 +94,20 @@ function conclude(seen: Look): Settlement | null {
   }
 }
 
+/** Says whether a wait of so many ms would be one too many: a lease is not kept from its end by looking for what became of it. */
+function deadlineOf({ clock, siteClock }: Witness, lease_ms: number | null): (waitMs: number) => boolean {
+  const until = clock.monoMs() + LIMITS.settlementMs;
+  const leased = siteClock.monoMs() + (lease_ms ?? Number.POSITIVE_INFINITY);
+  return (waitMs) => clock.monoMs() + waitMs >= until || siteClock.monoMs() >= leased;
+}
+
 /**
- * Finds out what became of a write in doubt. Takes at least the late-write window and at most `LIMITS.settlementMs`;
- * the caller keeps the lane until then.
+ * Finds out what became of a write in doubt. Takes at least the late-write window, and at most `LIMITS.settlementMs` or as long as its
+ * lease; the caller keeps the lane until then.
  */
 export async function settle(witness: Witness, doubt: Doubt, signal: AbortSignal): Promise<Settlement> {
   const { action, tool } = doubt;
-  const until = witness.clock.monoMs() + LIMITS.settlementMs;
+  const tooLate = deadlineOf(witness, doubt.lease_ms);
   await witness.driver.reset(action.device);
   await sleep(witness.clock, lateWindowMs(tool), signal);
   const pulse = action.effect_class === 'relative_or_pulse';
@@ -110,8 +119,7 @@ export async function settle(witness: Witness, doubt: Doubt, signal: AbortSignal
       ? await proofOf(witness, doubt)
       : conclude((await agreed(witness, doubt)) ?? { kind: 'unreadable', readback: [] });
     if (seen) return seen;
-    if (witness.clock.monoMs() + waitMs >= until)
-      return { kind: 'unknown', reason: 'the device could not be read in time', readback: [] };
+    if (tooLate(waitMs)) return { kind: 'unknown', reason: 'the device could not be read in time', readback: [] };
     await sleep(witness.clock, waitMs, signal);
   }
 }

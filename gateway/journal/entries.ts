@@ -18,6 +18,7 @@ import type { BreakerClosedEntry, BreakerOpenEntry } from './breakers.ts';
 import type { CorrectionEntry } from './corrections.ts';
 import type { ApprovalEntry, Waiting } from './approvals.ts';
 import type { AlertEntry, DeliveredEntry, PageEntry } from './alerts.ts';
+import type { InheritedDoubtEntry, InheritedEntry, InheritedLeaseEntry, InheritedSettledEntry } from './inherited.ts';
 
 /** Why and by whom: shared by all that a run produces. */
 export interface Origin {
@@ -232,32 +233,6 @@ export interface HoldEntry {
   readonly reason: string;
 }
 
-/** A write that another journal of this house intended, without its outcome: all that is needed to look at the device. */
-export type InheritedDoubt = Pick<
-  Action,
-  'action_id' | 'capability' | 'effect_class' | 'entity_key' | 'idempotency_key' | 'device' | 'target'
-> & {
-  readonly baseline: readonly PointState[];
-  readonly at: string;
-};
-
-/** What a journal that is lost left owing, as its mirror says (G-IO-4). */
-export interface InheritedEntry {
-  readonly type: 'inherited/1';
-  readonly gateway_uid: string;
-  readonly epoch: number;
-  readonly doubts: readonly InheritedDoubt[];
-}
-
-/** What a look at the device said about an inherited doubt. */
-export interface InheritedSettledEntry {
-  readonly type: 'inherited_settled/1';
-  readonly action_id: string;
-  readonly conclusion: 'applied' | 'not_applied' | 'superseded' | 'unknown';
-  readonly reason: string;
-  readonly readback: Receipt['readback'];
-}
-
 /** Something happened to the clock, or to the trust in it (G-CL-3). `by_ms`: how far it jumped, how long the machine slept. */
 export interface ClockEntry {
   readonly type: 'clock/1';
@@ -325,6 +300,8 @@ export type Entry =
   | ClockEntry
   | HoldEntry
   | InheritedEntry
+  | InheritedDoubtEntry
+  | InheritedLeaseEntry
   | InheritedSettledEntry
   | AcknowledgeEntry
   | AlertEntry

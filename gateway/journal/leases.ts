@@ -23,8 +23,8 @@ export interface Lease extends LeaseGrant {
   readonly ours: readonly PointState[];
   readonly granted: Mark;
   readonly renewed: Mark;
-  /** The receipt of that write. */
-  readonly receipt_id: string;
+  /** The receipt of that write; null: it stands in a journal that is lost. */
+  readonly receipt_id: string | null;
 }
 
 /** A value set by hand that is left alone. */
@@ -106,7 +106,7 @@ function oursOf(grant: LeaseGrant, row: ReceiptEntry): readonly PointState[] {
 }
 
 /** The leases on what an action writes. */
-function overlapping(projection: Projection, action: Action, grant: LeaseGrant | null): readonly Lease[] {
+export function overlapping(projection: Projection, action: Action, grant: LeaseGrant | null): readonly Lease[] {
   const shares = (lease: Lease): boolean =>
     (lease.action.device === action.device &&
       lease.action.target.some(({ point }) => action.target.some((target) => target.point === point))) ||

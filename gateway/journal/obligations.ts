@@ -1,68 +1,53 @@
 /**
- * What is owed, in a second small file: writes whose outcome is not known yet, with what was there before. A journal that is lost
- * still leaves behind what has to be looked at (G-IO-4).
+ * What is owed, in a second small file: writes whose outcome is not known yet, leases with what was there before, a stop that is on.
+ * A journal that is lost still leaves behind what has to be looked at, and what has to be taken back (G-IO-4).
  *
  * M1 Two slots, each with its checksum, written in turn and flushed: half a write leaves the other slot.
  * M2 The file names a row of the journal and its hash: a journal that was replaced by an older copy of itself does not have it.
  * M3 Nothing waits for it: it follows the journal by a moment.
  */
 import { hash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Log, messageOf, type Timer } from '@fibric/sdk';
-import type { InheritedDoubt } from './entries.ts';
-import type { Projection } from './projection.ts';
+import type { Owed } from './inherited.ts';
 
 export const OBLIGATIONS_FILE = 'obligations';
 
-export interface Obligations {
+export interface Obligations extends Owed {
   readonly gateway_uid: string;
   readonly epoch: number;
   /** The last row that was durable when this was written. */
   readonly seq: number;
   readonly hash: string;
-  readonly doubts: readonly InheritedDoubt[];
 }
 
-/** Hundreds of doubts fit; more than that many writes at once are not under way in one house. */
-const SLOT_BYTES = 512 * 1024;
-const HEAD = /^fibric-obligations\/1 (\d{1,15}) (\d{1,7}) ([0-9a-f]{64})\n/;
+/** Thousands of leases fit: more than one house has. */
+const SLOT_BYTES = 4 * 1024 * 1024;
+const HEAD = /^fibric-obligations\/2 (\d{1,15}) (\d{1,7}) ([0-9a-f]{64})\n/;
+/** The longest line that `HEAD` matches. */
+const HEAD_BYTES = 128;
 /** At most so often: a flush a second is nothing, one for every action would be half of them. */
 const WRITE_EVERY_MS = 1_000;
-
-/** What is owed according to the projection: every intent without an outcome. */
-export function doubtsOf(projection: Projection): readonly InheritedDoubt[] {
-  return [...projection.open.rows.values()].flatMap(({ action, intent }) => {
-    if (!intent) return [];
-    const { action_id, capability, effect_class, entity_key, idempotency_key, device, target } = action;
-    return [
-      {
-        action_id,
-        capability,
-        effect_class,
-        entity_key,
-        idempotency_key,
-        device,
-        target,
-        baseline: intent.baseline,
-        at: intent.at,
-      },
-    ];
-  });
-}
 
 interface Slot {
   readonly generation: number;
   readonly obligations: Obligations;
 }
 
-/** The slot in `bytes`, or null when it was never written, or not to its end. */
-function readSlot(bytes: Buffer): Slot | null {
-  const head = HEAD.exec(bytes.subarray(0, 128).toString('latin1'));
+/** `length` bytes of the file, or as many as there are. */
+function bytesAt(fd: number, from: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  return bytes.subarray(0, readSync(fd, bytes, 0, length, from));
+}
+
+/** The slot that begins at `from`, or null when it was never written, or not to its end. */
+function readSlot(fd: number, from: number): Slot | null {
+  const head = HEAD.exec(bytesAt(fd, from, HEAD_BYTES).toString('latin1'));
   if (!head) return null;
   const [line, generation, length, sum] = head;
-  const body = bytes.subarray(line.length, line.length + Number(length));
+  const body = bytesAt(fd, from + line.length, Math.min(Number(length), SLOT_BYTES));
   if (hash('sha256', body, 'hex') !== sum) return null;
   return { generation: Number(generation), obligations: JSON.parse(body.toString()) as Obligations };
 }
@@ -76,9 +61,7 @@ function readNewest(dataDir: string): Slot | null {
     throw error;
   }
   try {
-    const bytes = Buffer.alloc(Math.min(fstatSync(fd).size, 2 * SLOT_BYTES));
-    readSync(fd, bytes, 0, bytes.length, 0);
-    const slots = [0, SLOT_BYTES].flatMap((at) => readSlot(bytes.subarray(at, at + SLOT_BYTES)) ?? []);
+    const slots = [0, SLOT_BYTES].flatMap((from) => readSlot(fd, from) ?? []);
     return slots.toSorted((a, b) => b.generation - a.generation)[0] ?? null;
   } finally {
     closeSync(fd);
@@ -141,15 +124,16 @@ class SlotMirror implements Mirror {
 
   async #write(): Promise<void> {
     const obligations = this.#options.take();
-    const { doubts, epoch } = obligations;
+    const { epoch, doubts, leases, stop } = obligations;
     // The row that it names need not be the newest one: any of this journal will do.
-    const owed = JSON.stringify([epoch, doubts]);
+    const owed = JSON.stringify([epoch, doubts, leases, stop]);
     if (owed === this.#written) return;
     const body = Buffer.from(JSON.stringify(obligations));
     const generation = this.#generation + 1;
-    const head = `fibric-obligations/1 ${generation} ${body.length} ${hash('sha256', body, 'hex')}\n`;
+    const head = `fibric-obligations/2 ${generation} ${body.length} ${hash('sha256', body, 'hex')}\n`;
     try {
-      if (head.length + body.length > SLOT_BYTES) throw new Error(`${doubts.length} doubts do not fit`);
+      if (head.length + body.length > SLOT_BYTES)
+        throw new Error(`${doubts.length} doubts and ${leases.length} leases do not fit`);
       await this.#file.write(Buffer.concat([Buffer.from(head), body]), 0, null, (generation % 2) * SLOT_BYTES);
       await this.#file.datasync();
       this.#generation = generation;

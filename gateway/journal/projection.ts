@@ -10,13 +10,13 @@ import { CompactRange } from '../proof/tree.ts';
 import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
 import { correctionRow, type Unknown, unknownRow } from './corrections.ts';
 import { type Activation, type ActivePolicy, policyRow } from './policies.ts';
+import { type InheritedDoubt, inheritedLeaseRow, inheritedRow, inheritedSettledRow } from './inherited.ts';
 import { type Open, stepped } from './lifecycle.ts';
 import { type LogState, logRow } from './receipt-log.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
   type Entry,
-  type InheritedDoubt,
   idAt,
   type IntentEntry,
   type Origin,
@@ -254,10 +254,16 @@ export class Projection {
         this.liveHolds.set(row.hold, row.reason);
         return null;
       case 'inherited/1':
-        for (const doubt of row.doubts) this.inherited.set(doubt.action_id, doubt);
+        inheritedRow(this, row);
+        return null;
+      case 'inherited_doubt/1':
+        this.inherited.set(row.doubt.action_id, row.doubt);
+        return null;
+      case 'inherited_lease/1':
+        inheritedLeaseRow(this, row);
         return null;
       case 'inherited_settled/1':
-        this.inherited.delete(row.action_id);
+        inheritedSettledRow(this, row);
         return null;
       case 'acknowledge/1':
         for (const hold of row.holds) this.liveHolds.delete(hold);

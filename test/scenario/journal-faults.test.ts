@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { StatusView } from '@fibric/gateway/api/view';
 import { ends } from '../support/ends.ts';
-import { HEAD, RealGateway, writeFiles } from '../support/real-gateway.ts';
+import { PUPPET_OPERATOR } from '../support/puppet.ts';
+import { HEAD, RealGateway, startGateway, writeFiles } from '../support/real-gateway.ts';
+import { waitFor } from '../support/wait.ts';
+import { Desk, DESK_FILES, openLine, tenths } from './desk.ts';
 
 const end = ends();
 
@@ -38,6 +41,45 @@ it('R1 R2 a broken journal does not keep the site down: it is moved aside, and o
   expect(await gateway.fibric('fsck')).toMatchObject({ code: 0 });
   await gateway.start();
   expect((await gateway.get<StatusView>('/v1/status')).ready).toBe(true);
+}, 60_000);
+
+it('R3 what a broken journal had lent is taken back by the one that follows, before anybody has acknowledged anything (row 98)', async () => {
+  const zone = 1;
+  const desk = await Desk.open(end, zone);
+  const { port, unit } = await openLine(end, zone);
+  const gateway = await startGateway(end, {
+    ...DESK_FILES,
+    'puppet/policy.yaml': `version: 1
+rules:
+  - { id: lent, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { lease: { ttl: 3s, fallback: baseline } } }
+`,
+    'site.yaml': `${HEAD}
+profiles: ./profiles
+connections:
+  desk: { driver: modbus, url: 'tcp://127.0.0.1:${desk.port}' }
+  line-1: { driver: modbus, url: 'tcp://127.0.0.1:${port}', timeout: 300ms }
+devices:
+${desk.devices()}
+  - { id: unit-1, connection: line-1, unit: 1, profile: quick, entity: 'zone:1' }
+bindings: { hvac.setpoint: [line-1] }
+operators: { ${PUPPET_OPERATOR} }
+`,
+  });
+  await waitFor('unit-1 to be read', async () => (await gateway.point('unit-1/setpoint')).quality === 'good');
+  expect(await desk.order(gateway, zone, 22)).toMatchObject({ outcome: 'applied', lease: { state: 'active' } });
+  await gateway.stop();
+  expect(unit.get('holding', 0)).toBe(tenths(22));
+  writeFileSync(join(gateway.data, 'journal.db'), 'this was a journal once, and it is not any more');
+  await gateway.start();
+  await waitFor('the lease to be taken back', () => unit.get('holding', 0) === tenths(17));
+  expect((await gateway.get<StatusView>('/v1/status')).not_ready).toEqual([expect.stringContaining('moved to')]);
+  const alerts = (await gateway.fibric('alerts', 'ls')).out;
+  expect(alerts).toContain('taken over from the journal that is lost: leases, which end at their time: 1');
+  const released = await waitFor('its receipt', async () =>
+    (await gateway.receipts()).find((one) => one.lease?.state === 'released'),
+  );
+  expect(released).toMatchObject({ outcome: 'applied', target: [{ point: 'setpoint', value: 17 }], refers_to: [] });
+  expect(await gateway.fibric('receipts', 'verify')).toMatchObject({ code: 0 });
 }, 60_000);
 
 it('R2 three failures of the journal in ten minutes: the fourth start does not act by itself (row 97)', async () => {
