@@ -56,12 +56,16 @@ export interface InheritedSettledEntry {
 }
 
 export function owedBy(projection: Projection): Owed {
-  const leases = [...projection.leases.rows.values()].map(({ renewed: _, receipt_id: __, ...lease }) => lease);
   return {
     doubts: [...projection.open.rows.values()].flatMap((open) => doubtOf(open) ?? []),
-    leases,
+    leases: [...projection.leases.rows.values()].map(mirrored),
     stop: projection.stops.rows.get('site') ?? null,
   };
+}
+
+function mirrored(lease: Lease): InheritedLease {
+  const { renewed: _, receipt_id: __, ...kept } = lease;
+  return kept;
 }
 
 function doubtOf({ action, intent, origin }: OpenAction): InheritedDoubt | null {
