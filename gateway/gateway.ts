@@ -59,6 +59,7 @@ import { createRouter } from './router.ts';
 import { createSchedule } from './schedule.ts';
 import { createSpaceGuard, sizeOf, type SpaceGuard, spaceOf } from './space.ts';
 import { JOURNAL_FILE } from './journal/schema.ts';
+import { createScrub, lookThroughApart } from './scrub.ts';
 import { openSyncStore, SYNC_FILE } from './sync/store.ts';
 import { createSync, type Sync } from './sync/sync.ts';
 import { createView } from './view.ts';
@@ -224,6 +225,9 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   const reader = openJournalReader(dataDir);
   closings.push(['journal reader', () => reader.close()]);
   outbox.start();
+  const scrub = createScrub({ dataDir, journal, clock, ioClock, log, lookThrough: lookThroughApart });
+  scrub.start();
+  closings.push(['scrub', () => scrub.stop()]);
   return { ids, uid, journal, policies, events, reader, space, watch, checkpoints, outbox };
 }
 

@@ -157,6 +157,7 @@ function notReady({ journal, operators }: ViewParts): readonly string[] {
 function statusOf(parts: ViewParts): ReturnType<GatewayView['status']> {
   const { site, version, pid, startedAt, startedMonoMs, clock, ioClock, reader, events } = parts;
   const reasons = notReady(parts);
+  const lookedThrough = parts.journal.projection.meta.rows.get('scrubbed_ms');
   return {
     object: 'status',
     version,
@@ -173,6 +174,7 @@ function statusOf(parts: ViewParts): ReturnType<GatewayView['status']> {
     uptime_ms: Math.round(ioClock.monoMs() - startedMonoMs),
     clock: parts.watch.trust(),
     journal_head: reader.head(),
+    journal_looked_through: lookedThrough === undefined ? null : isoTime(lookedThrough),
     events_head: events.head(),
     ready: reasons.length === 0,
     not_ready: reasons,

@@ -129,6 +129,9 @@ export const LIMITS = {
   /** Journal failures after which a restart does not act by itself any more, and the time in which they count. */
   journalFailures: 3,
   journalFailuresMs: 600_000,
+  /** The whole journal is looked through so often; and how often it is asked whether it is time, for the first time after a start. */
+  scrubEveryMs: 7 * 24 * 3_600_000,
+  scrubLookMs: 3_600_000,
   /** A difference between wall and monotonic time that is a jump and no drift. */
   clockJumpMs: 2_000,
   /** A clock that may be further off than this is not trusted for a time of day: 69 days at 50 ppm. */

@@ -48,11 +48,14 @@ export async function status(call: Call): Promise<ExitCode> {
     ['policies', policies.flatMap((one) => policyLines(call, one)).join('\n') || 'none'],
     ['actions', `${now.open_actions} open, ${count(now.leases, 'lease')}${breakersText(call, now)}`],
     ['alerts', alertsText(call, now)],
-    ['journal', `${count(now.journal_head, 'row')}; event log at ${now.events_head}`],
+    ['journal', `${count(now.journal_head, 'row')}${lookedThrough(now)}; event log at ${now.events_head}`],
     ['sync', syncLine(call, sync)],
   ]);
   return EXIT.done;
 }
+
+const lookedThrough = ({ journal_looked_through }: StatusView): string =>
+  journal_looked_through === null ? '' : `, looked through ${time(journal_looked_through)}`;
 
 function stopLine({ io }: Call, { who, at, reason, release }: NonNullable<StatusView['stop']>): string {
   const why = reason === null ? '' : `: ${reason}`;

@@ -264,6 +264,7 @@ function statusOf(view: FakeGateway): StatusView {
     uptime_ms: 90_000,
     clock: { state: 'trusted', uncertainty_ms: 0 },
     journal_head: view.journal.head(),
+    journal_looked_through: null,
     events_head: view.events.head(),
     ready: view.notReady.length === 0,
     not_ready: view.notReady,

@@ -57,6 +57,8 @@ export interface StatusView {
   readonly clock: ClockTrust;
   /** Highest `seq` of the journal, highest cursor of the event log. */
   readonly journal_head: number;
+  /** When all of the journal was looked through last, site time; null: not yet. */
+  readonly journal_looked_through: string | null;
   readonly events_head: number;
   readonly ready: boolean;
   readonly not_ready: readonly string[];

@@ -223,7 +223,13 @@ export interface OverrideEntry {
 }
 
 /** Why nothing is done by itself until a person has acknowledged it: what is proposed waits (G-IO-2, G-IO-3). */
-export const HOLDS = ['journal_failing', 'journal_replaced', 'obligations_differ', 'forked'] as const;
+export const HOLDS = [
+  'journal_failing',
+  'journal_replaced',
+  'journal_unsound',
+  'obligations_differ',
+  'forked',
+] as const;
 export type Hold = (typeof HOLDS)[number];
 
 export interface HoldEntry {
@@ -240,6 +246,14 @@ export interface ClockEntry {
   readonly by_ms: number;
   readonly state: ClockState;
   readonly uncertainty_ms: number | null;
+}
+
+/** The whole journal was looked through (G-IO-6). */
+export interface ScrubEntry {
+  readonly type: 'scrub/1';
+  readonly rows: number;
+  /** What does not hold; empty when all of it does. */
+  readonly findings: readonly { readonly check: string; readonly detail: string }[];
 }
 
 export interface AcknowledgeEntry {
@@ -304,6 +318,7 @@ export type Entry =
   | InheritedLeaseEntry
   | InheritedSettledEntry
   | AcknowledgeEntry
+  | ScrubEntry
   | AlertEntry
   | PageEntry
   | DeliveredEntry

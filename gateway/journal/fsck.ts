@@ -41,17 +41,18 @@ type Found = (check: FsckFinding['check'], detail: string) => void;
 
 /** Throws `not_found` without a journal and `journal_locked` while a gateway runs on the folder. Changes nothing. */
 export function fsck(dataDir: string): FsckReport {
-  const file = join(dataDir, JOURNAL_FILE);
-  if (!existsSync(file)) throw new FibricError('not_found', `no journal in ${dataDir}`);
+  if (!existsSync(join(dataDir, JOURNAL_FILE))) throw new FibricError('not_found', `no journal in ${dataDir}`);
   const lock = lockFolder(dataDir);
   try {
-    return check(file);
+    return lookThrough(dataDir);
   } finally {
     lock.release();
   }
 }
 
-function check(file: string): FsckReport {
+/** The same on one snapshot of what is committed: a gateway may go on writing meanwhile. */
+export function lookThrough(dataDir: string): FsckReport {
+  const file = join(dataDir, JOURNAL_FILE);
   const findings: FsckFinding[] = [];
   const found: Found = (check, detail) => {
     if (findings.length < FINDINGS_KEPT) findings.push({ check, detail });
@@ -60,6 +61,7 @@ function check(file: string): FsckReport {
   try {
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {
+      db.exec('BEGIN');
       checkFile(db, found);
       if (isOutdated(db))
         throw new FibricError(

@@ -240,6 +240,9 @@ export class Projection {
         return null;
       case 'receipt/1':
         return this.#receipt(row, receiptId);
+      case 'scrub/1':
+        this.meta.set('scrubbed_ms', Date.parse(row.at));
+        return null;
       case 'mode/1':
         this.modes.set(row.operator_uid, { mode: row.to, site_mode: row.site_mode });
         return null;
