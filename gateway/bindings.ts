@@ -16,6 +16,8 @@ export interface Bindings {
   bound(capability: string): readonly string[];
   /** A point of an entity; of several devices that carry it, the first. */
   point(entityKey: string, name: string): Point | null;
+  /** The physical outputs that a point of an entity stands for: those of every tool that writes it or reads back there. */
+  outputs(ref: string): readonly string[];
   /** The one side-effecting capability with this name among all devices' tools, for its schema and keys. */
   capability(name: string): DeviceTool['capability'] | null;
 }
@@ -25,6 +27,7 @@ export function createBindings(site: Site): Bindings {
   const byDevice = new Map<string, Extract<Resolution, { kind: 'tool' }>>();
   const capabilities = new Map<string, DeviceTool['capability']>();
   const points = new Map<string, Point>();
+  const outputs = new Map<string, readonly string[]>();
   for (const connection of site.connections.values()) {
     for (const device of connection.devices) {
       const entity = `${device.entity.kind}:${device.entity.id}`;
@@ -34,6 +37,8 @@ export function createBindings(site: Site): Bindings {
         const found = { kind: 'tool', tool, device, connection } as const;
         byDevice.set(`${device.id}\n${tool.capability.name}`, found);
         capabilities.set(tool.capability.name, tool.capability);
+        for (const ref of movedBy(tool).map((point) => `${entity}/${point}`))
+          outputs.set(ref, [...(outputs.get(ref) ?? []), ...tool.physical_points]);
         if (!site.bindings.get(tool.capability.name)?.includes(connection.id)) continue;
         byEntity.set(`${tool.capability.name}\n${entity}`, found);
       }
@@ -46,7 +51,12 @@ export function createBindings(site: Site): Bindings {
     },
     tool: (device, capability) => byDevice.get(`${device}\n${capability}`) ?? null,
     point: (entityKey, name) => points.get(`${entityKey}/${name}`) ?? null,
+    outputs: (ref) => outputs.get(ref) ?? [],
     bound: (capability) => site.bindings.get(capability) ?? [],
     capability: (name) => capabilities.get(name) ?? null,
   };
 }
+
+const movedBy = ({ writes, verify }: DeviceTool): readonly string[] => [
+  ...new Set([...writes, ...(verify?.read ?? [])].map(({ point }) => point)),
+];

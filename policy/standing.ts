@@ -3,7 +3,7 @@
  * and the rest of equipment before a release. Pure; the same predicates as in the whole decision, so that all always agree.
  */
 import { messageOf } from '@fibric/sdk';
-import { entityId } from './kinds/kind.ts';
+import { resolved } from './kinds/gate.ts';
 import { checkConstraint, type Constraint, type KindName } from './kinds/table.ts';
 import { matchingRules, type Policy } from './rules.ts';
 import type { ActionFacts, Facts } from './types.ts';
@@ -25,7 +25,7 @@ export function watchInterlocks(policy: Policy | null, action: ActionFacts, fact
   if (interlocks.length === 0) return NONE;
   const known = facts();
   const watched = interlocks.flatMap(({ terms }) =>
-    terms.map(({ point, max_age }) => ({ ref: point.replace('{id}', () => entityId(action)), max_age })),
+    terms.map(({ point, max_age }) => ({ ref: resolved(point, { action }), max_age })),
   );
   const left = watched.map(({ ref, max_age }) => max_age - (known.point(ref)?.age_ms ?? 0));
   const holds_ms = Math.min(Number.POSITIVE_INFINITY, ...left);

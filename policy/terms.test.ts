@@ -12,6 +12,7 @@ describe('executionTerms', () => {
       on_unknown: null,
       on_overrun: 'truncate',
       lanes: [],
+      decided_on: [],
       idempotency: null,
       override: null,
       authority: null,

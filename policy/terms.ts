@@ -3,8 +3,10 @@ import { type Alert, strictest as strictestAlert } from './kinds/alert.ts';
 import { type Approval, strictest as strictestApproval } from './kinds/approval.ts';
 import { type Authority, strictest as strictestAuthority } from './kinds/authority.ts';
 import { type Idempotency, strictest as strictestIdempotency } from './kinds/idempotency.ts';
+import { pointsOf as interlockPoints } from './kinds/interlocks.ts';
 import { type Lease, strictest as strictestLease } from './kinds/lease.ts';
 import { type Override, strictest as strictestOverride } from './kinds/override.ts';
+import { pointsOf as pairPoints } from './kinds/pair.ts';
 import { laneOf } from './kinds/single-flight.ts';
 import type { Constraint, KindName, Terms } from './kinds/table.ts';
 import { openForMs } from './kinds/windows.ts';
@@ -23,6 +25,8 @@ export interface ExecutionTerms {
   readonly on_overrun: 'truncate' | 'reject_plan';
   /** What `single_flight` asks to be alone on, beside the entity itself. */
   readonly lanes: readonly string[];
+  /** Points that interlocks and pairs are decided on, as `entity/point`: nothing of ours may move them meanwhile (G-SF-1). */
+  readonly decided_on: readonly string[];
   readonly idempotency: Idempotency | null;
   readonly override: Override | null;
   readonly authority: Authority | null;
@@ -44,6 +48,7 @@ export function executionTerms(policy: Policy | null, action: ActionFacts): Exec
     on_unknown: onUnknown.includes('hold') ? 'hold' : (onUnknown[0] ?? null),
     on_overrun: all('quantity').some((one) => one.on_overrun === 'reject_plan') ? 'reject_plan' : 'truncate',
     lanes: [...new Set(all('single_flight').flatMap((one) => lane(one, action)))].toSorted(),
+    decided_on: decidedOn(all('interlocks'), all('pair'), action),
     idempotency: strictestIdempotency(all('idempotency')),
     override: strictestOverride(all('override')),
     authority: strictestAuthority(all('authority')),
@@ -51,6 +56,18 @@ export function executionTerms(policy: Policy | null, action: ActionFacts): Exec
     approval: strictestApproval(all('approval')),
     alert: strictestAlert(all('alert')),
   };
+}
+
+function decidedOn(
+  interlocks: readonly Terms<'interlocks'>[],
+  pairs: readonly Terms<'pair'>[],
+  action: ActionFacts,
+): readonly string[] {
+  const points = [
+    ...interlocks.flatMap((one) => interlockPoints(one, action)),
+    ...pairs.flatMap((one) => pairPoints(one, action)),
+  ];
+  return [...new Set(points)].toSorted();
 }
 
 function strictestConflict(all: readonly Terms<'on_conflict'>[]): ExecutionTerms['on_conflict'] {

@@ -13,13 +13,14 @@ import type { Stop } from '../journal/projection.ts';
 import { interlocksOf } from './facts.ts';
 import { type LeaseView, leaseViews } from './lease-view.ts';
 import { remainingMs } from './lease.ts';
-import { lanesOfJob } from './dispose.ts';
+import { lanesOfJob } from './lane-set.ts';
 import { confirmed } from './override.ts';
-import { type Cause, jobOfLease, release, type Released, type ReleaseDeps } from './release.ts';
+import type { DisposeDeps } from './dispose.ts';
+import { type Cause, jobOfLease, release, type Released } from './release.ts';
 import { stopped } from './stop.ts';
 import { equals } from './verify.ts';
 
-export interface ControlDeps extends ReleaseDeps {
+export interface ControlDeps extends DisposeDeps {
   readonly log: Log;
 }
 
@@ -249,7 +250,7 @@ class SiteControl implements Control {
     const first = journal.projection.leases.rows.get(id);
     const job = first && jobOfLease(this.#deps, first);
     if (!job) return;
-    const hold = await lanes.acquire(lanesOfJob(job));
+    const hold = await lanes.acquire(lanesOfJob(this.#deps, job));
     if (hold.kind !== 'held') return;
     try {
       const lease = journal.projection.leases.rows.get(id);

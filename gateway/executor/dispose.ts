@@ -8,7 +8,7 @@
  */
 import { LIMITS, type Receipt, type WriteResult } from '@fibric/sdk';
 import type { Verdict } from '@fibric/policy';
-import type { DeviceTool } from '../config/site.ts';
+import type { Bindings } from '../bindings.ts';
 import type { IntentEntry, Row } from '../journal/entries.ts';
 import type { Journal } from '../journal/journal.ts';
 import { act } from './act.ts';
@@ -20,6 +20,7 @@ import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseM
 import { aimedAt, type Ending, type Job } from './job.ts';
 import { checkKey, type KeyMemory } from './keys.ts';
 import type { Conflict, Lanes } from './lanes.ts';
+import { heldForDoubt, lanesOfJob } from './lane-set.ts';
 import { grantOf, leaseRefusal, ungrantable } from './lease.ts';
 import { heldBack, overridden, type OverrideDeps } from './override.ts';
 import { renewal, renewedInPlace } from './renew.ts';
@@ -32,6 +33,7 @@ import { startStopwatch } from './stopwatch.ts';
 export interface DisposeDeps extends ConcludeDeps, OverrideDeps, TellDeps {
   readonly journal: Journal;
   readonly lanes: Lanes;
+  readonly bindings: Bindings;
   readonly keys: KeyMemory;
   readonly facts: FactSources;
   /** The rules of the moment of an operator, by its uid. */
@@ -44,16 +46,6 @@ export interface DisposeDeps extends ConcludeDeps, OverrideDeps, TellDeps {
 
 /** A job that stays open because the gateway is stopping has no receipt yet. */
 export type Disposed = Receipt | null;
-
-/** Entity, every physical output behind the tool, and what policy adds: two names for one register share a lane (G-SF-1). */
-export const lanesOf = (
-  entityKey: string,
-  tool: Pick<DeviceTool, 'physical_points'>,
-  added: readonly string[] = [],
-): readonly string[] => [entityKey, ...tool.physical_points, ...added];
-
-export const lanesOfJob = ({ action, resolution, terms }: Job): readonly string[] =>
-  lanesOf(action.entity_key, resolution.tool, terms.lanes);
 
 function intentOf(deps: DisposeDeps, job: Job, attempt: number, before: Before, verdict: Verdict): IntentEntry {
   const { action } = job;
@@ -236,7 +228,7 @@ function conflictOf({ action, terms, origin }: Job): Conflict | undefined {
 /** Disposes of one action. Resolves with its receipt once that is durable, or with null when the gateway stops first. */
 export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed> {
   const asking = underRulesNow(deps.policyOf, queued);
-  const hold = await deps.lanes.acquire(lanesOfJob(asking), conflictOf(asking));
+  const hold = await deps.lanes.acquire(lanesOfJob(deps, asking), conflictOf(asking));
   const ruled = underRulesNow(deps.policyOf, asking);
   const job = { ...ruled, origin: { ...ruled.origin, mode: modeNow(ruled.origin, deps.journal.projection) } };
   if (hold.kind === 'full') {
@@ -268,7 +260,7 @@ export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed>
     });
   }
   // While it waited the rules may have come to ask for another lane.
-  if (lanesOfJob(job).join() !== lanesOfJob(asking).join()) {
+  if (lanesOfJob(deps, job).join() !== lanesOfJob(deps, asking).join()) {
     hold.release();
     return dispose(deps, job);
   }
@@ -327,9 +319,7 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
 /** Takes up an intent found without an outcome at boot: settles it under its lane, then ends it (C5–C9). */
 export async function resume(deps: DisposeDeps, open: Job, intent: Row<IntentEntry>): Promise<Disposed> {
   const job = aimedAt(open, intent.target);
-  const hold = await deps.lanes.acquire(lanesOfJob(job));
-  if (hold.kind !== 'held')
-    throw new Error(`the lane of ${job.action.action_id} was taken before its doubt was settled`);
+  const hold = await heldForDoubt(deps.lanes, lanesOfJob(deps, job), job.action.action_id);
   try {
     const before: Before = {
       asked: { mono: 0, wall: 0 },

@@ -141,6 +141,7 @@ class SiteExecutor implements RunningExecutor {
       log: deps.log,
       telling: deps.telling,
       lanes: new Lanes(deps.ioClock),
+      bindings: deps.bindings,
       keys: this.#keys,
       facts: this.#facts,
       points: deps.points,
@@ -156,7 +157,7 @@ class SiteExecutor implements RunningExecutor {
       end: (job, ending) => this.#end(job.origin, job.reasoning, job.action, ending),
     };
     this.approvals = createApprovals({ ...deps, end: this.#dispose.end });
-    this.control = createControl({ ...this.#dispose, bindings: deps.bindings });
+    this.control = createControl(this.#dispose);
   }
 
   get busy(): number {

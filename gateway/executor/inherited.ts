@@ -8,7 +8,7 @@ import { idAt } from '../journal/entries.ts';
 import type { InheritedDoubt, InheritedSettledEntry } from '../journal/inherited.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type ConcludeDeps, witnessOf } from './conclude.ts';
-import { lanesOf } from './dispose.ts';
+import { heldForDoubt, lanesOf } from './lane-set.ts';
 import type { Lanes } from './lanes.ts';
 import { settle } from './settle.ts';
 
@@ -45,9 +45,7 @@ async function lookAt(deps: InheritedDeps, doubt: InheritedDoubt): Promise<Concl
     const reason = `device ${device} no longer offers ${capability} in this site`;
     return { conclusion: 'unknown', reason, readback: [] };
   }
-  const hold = await deps.lanes.acquire(lanesOf(entity_key, resolution.tool));
-  if (hold.kind !== 'held')
-    throw new Error(`the lane of ${entity_key} was taken before what was taken over was settled`);
+  const hold = await heldForDoubt(deps.lanes, lanesOf(entity_key, resolution.tool), doubt.action_id);
   try {
     const found = await settle(
       witnessOf(deps, resolution.connection.id),

@@ -4,14 +4,14 @@
  */
 import { executionTerms, type Verdict } from '@fibric/policy';
 import { formatDuration, isoTime, type PointState, type ProposedBy, type Receipt } from '@fibric/sdk';
-import type { Bindings } from '../bindings.ts';
 import { digest } from '../journal/canonical.ts';
 import { type Action, actionId, idAt, type Origin, type PlanEntry } from '../journal/entries.ts';
 import type { Lease } from '../journal/leases.ts';
 import { isThere } from './before.ts';
-import { carryOut, type DisposeDeps, type Gate, lanesOfJob } from './dispose.ts';
+import { carryOut, type DisposeDeps, type Gate } from './dispose.ts';
 import { actionFacts, interlocksOf, onOffOf } from './facts.ts';
 import type { Job } from './job.ts';
+import { lanesOfJob } from './lane-set.ts';
 import { awayFromTrip, fallbackOf, remainingMs } from './lease.ts';
 import { yieldTo } from './override.ts';
 import { type Standing, standing } from './standing.ts';
@@ -24,10 +24,6 @@ export type Cause =
   | { readonly kind: 'stop' }
   | { readonly kind: 'asked'; readonly who: string };
 
-export interface ReleaseDeps extends DisposeDeps {
-  readonly bindings: Bindings;
-}
-
 export type Released =
   /** The lease is over. `receipt`: what was done; null when nothing had to be, or somebody else has the device. */
   | { readonly kind: 'ended'; readonly how: 'released' | 'yielded' | 'gone'; readonly receipt: Receipt | null }
@@ -39,7 +35,7 @@ export type Released =
 const GONE: Released = { kind: 'ended', how: 'gone', receipt: null };
 
 /** A job about the leased write: its device, its lane, its rules. Null when the site has lost the device or its tool. */
-export function jobOfLease(deps: Pick<ReleaseDeps, 'bindings' | 'policyOf'>, lease: Lease): Job | null {
+export function jobOfLease(deps: Pick<DisposeDeps, 'bindings' | 'policyOf'>, lease: Lease): Job | null {
   const { action, origin } = lease;
   const resolution = deps.bindings.tool(action.device, action.capability);
   const policy = deps.policyOf(origin.operator_uid);
@@ -48,13 +44,13 @@ export function jobOfLease(deps: Pick<ReleaseDeps, 'bindings' | 'policyOf'>, lea
 }
 
 /** Ends a lease now, or says why it has to wait. */
-export async function release(deps: ReleaseDeps, leaseId: string, cause: Cause): Promise<Released> {
+export async function release(deps: DisposeDeps, leaseId: string, cause: Cause): Promise<Released> {
   const { leases } = deps.journal.projection;
   const leased = leases.rows.get(leaseId);
   if (!leased) return GONE;
   const job = jobOfLease(deps, leased);
   if (!job) return failed(`${leased.action.device} no longer offers ${leased.action.capability} in this site`);
-  const hold = await deps.lanes.acquire(lanesOfJob(job));
+  const hold = await deps.lanes.acquire(lanesOfJob(deps, job));
   if (hold.kind !== 'held') return later('others are at work on the device');
   try {
     const lease = leases.rows.get(leaseId);
@@ -71,7 +67,7 @@ const later = (reason: string): Released => ({ kind: 'later', reason, failed: fa
 const failed = (reason: string): Released => ({ kind: 'later', reason, failed: true });
 
 /** Under the lane: reads first, and writes only over what is still ours. */
-async function takeBack(deps: ReleaseDeps, job: Job, lease: Lease, cause: Cause): Promise<Released> {
+async function takeBack(deps: DisposeDeps, job: Job, lease: Lease, cause: Cause): Promise<Released> {
   const back = goesTo(deps, job, lease);
   const found = await standing(deps, job, lease, null, back);
   if (found.fault) return failed(found.fault.reason);
@@ -96,7 +92,7 @@ async function takeBack(deps: ReleaseDeps, job: Job, lease: Lease, cause: Cause)
 }
 
 /** Where the lease goes back to, given what the interlocks say now. */
-function goesTo(deps: ReleaseDeps, job: Job, lease: Lease): readonly PointState[] {
+function goesTo(deps: DisposeDeps, job: Job, lease: Lease): readonly PointState[] {
   const back = fallbackOf(lease, lease.ours);
   return interlocksOf(deps.facts, job).tripped === null ? back : awayFromTrip(lease, back);
 }
@@ -114,7 +110,7 @@ function because(lease: Lease, cause: Cause): string {
 }
 
 /** The release as a plan of one action, in the journal. Its intent follows in the same commit. */
-function propose(deps: ReleaseDeps, job: Job, lease: Lease, cause: Cause, back: readonly PointState[]): Job {
+function propose(deps: DisposeDeps, job: Job, lease: Lease, cause: Cause, back: readonly PointState[]): Job {
   const { journal } = deps;
   const reasoning = because(lease, cause);
   const { lease_id } = lease;
@@ -172,7 +168,7 @@ function releaseAction(lease: Lease, plan_id: string, back: readonly PointState[
 }
 
 /** Before each attempt: what was found decides, no rule has to allow it. */
-function gateOf(deps: ReleaseDeps, job: Job, lease: Lease, now: Standing): Gate {
+function gateOf(deps: DisposeDeps, job: Job, lease: Lease, now: Standing): Gate {
   const { before, fault, kind } = now;
   const noop = kind === 'back' || isThere(job, before);
   const verdict: Verdict = {

@@ -29,8 +29,8 @@ export type Gated =
   | { readonly kind: 'refused'; readonly reason_code: string; readonly reason: string };
 
 /** The point that `ref` means for this action. */
-export function resolved(ref: string, facts: Facts): string {
-  return ref.replace('{id}', () => entityId(facts.action));
+export function resolved(ref: string, { action }: Pick<Facts, 'action'>): string {
+  return ref.replace('{id}', () => entityId(action));
 }
 
 /** The point as evidence, or why it is none. */

@@ -1,8 +1,8 @@
 /** interlocks: points that must have one value; missing, stale or bad is tripped (fault row 80). */
 import { duration } from '@fibric/sdk';
 import { z } from 'zod';
-import type { Facts } from '../types.ts';
-import { gate, pointRef } from './gate.ts';
+import type { ActionFacts, Facts } from '../types.ts';
+import { gate, pointRef, resolved } from './gate.ts';
 import { type Answer, fails } from './kind.ts';
 
 const interlock = z.strictObject({
@@ -15,6 +15,11 @@ export const schema = z.array(interlock).min(1);
 
 export function check(interlocks: z.output<typeof schema>, facts: Facts): Answer {
   return interlocks.map((one) => checkOne(one, facts)).find((answer) => answer !== null) ?? null;
+}
+
+/** What they look at, as `entity/point`. */
+export function pointsOf(interlocks: z.output<typeof schema>, action: ActionFacts): readonly string[] {
+  return interlocks.map(({ point }) => resolved(point, { action }));
 }
 
 function checkOne(wanted: z.output<typeof interlock>, facts: Facts): Answer {

@@ -4,7 +4,7 @@
  */
 import { duration, type PointValue } from '@fibric/sdk';
 import { z } from 'zod';
-import type { Facts } from '../types.ts';
+import type { ActionFacts, Facts } from '../types.ts';
 import { exact } from './change.ts';
 import { gate, pointRef, resolved } from './gate.ts';
 import { type Answer, fails, short } from './kind.ts';
@@ -27,6 +27,16 @@ type Resulting =
 export function check(pair: Pair, facts: Facts): Answer {
   return 'exclusive' in pair ? apart(pair, facts) : gapKept(pair, facts);
 }
+
+/** What it looks at, as `entity/point`. */
+export function pointsOf(pair: Pair, action: ActionFacts): readonly string[] {
+  const members = 'exclusive' in pair ? pair.exclusive : [pair.heat, pair.cool];
+  return members.map((name) => resolved(inFull(name, action), { action }));
+}
+
+/** A bare name is a point of the entity acted on. */
+const inFull = (name: string, { entity_key }: ActionFacts): string =>
+  name.includes('/') ? name : `${entity_key}/${name}`;
 
 function gapKept(pair: z.output<typeof gap>, facts: Facts): Answer {
   const [heat, cool] = [resulting(pair.heat, pair, facts), resulting(pair.cool, pair, facts)];
@@ -56,7 +66,7 @@ function isOn(name: string, value: PointValue): boolean {
 }
 
 function resulting(name: string, { max_age }: Pair, facts: Facts): Resulting {
-  const point = name.includes('/') ? name : `${facts.action.entity_key}/${name}`;
+  const point = inFull(name, facts.action);
   const written = facts.writes.find((write) => `${facts.action.entity_key}/${write.point}` === resolved(point, facts));
   if (written !== undefined) return { kind: 'value', name, value: written.value };
   const gated = gate({ point, max_age, allow_uncertain: false }, facts);

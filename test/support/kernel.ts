@@ -203,6 +203,10 @@ export function startKernel(options: KernelOptions): Kernel {
   const announced: Envelope[] = [];
   let runs = 0;
   const points = new Map<string, PointStatus>();
+  function entityOf(id: string): string {
+    const { kind, id: which } = devices.find((one) => one.id === id)?.entity ?? { kind: 'site', id };
+    return `${kind}:${which}`;
+  }
   const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const executor = createExecutor({
     identity,
@@ -239,15 +243,13 @@ export function startKernel(options: KernelOptions): Kernel {
     driver: () => far,
     observe: (readings) => {
       for (const r of readings) {
-        points.set(`${r.device}/${r.point}`, {
-          ...r,
-          entity_key: '',
-          unit: null,
-          received_at: '',
-          received_mono_ms: clock.monoMs(),
-          changed_mono_ms: clock.monoMs(),
-          change_seen: false,
-        });
+        const entity_key = entityOf(r.device);
+        const now = clock.monoMs();
+        const status: PointStatus = {
+          ...{ ...r, entity_key, unit: null, received_at: '' },
+          ...{ received_mono_ms: now, changed_mono_ms: now, change_seen: false },
+        };
+        for (const key of [`${r.device}/${r.point}`, `${entity_key}/${r.point}`]) points.set(key, status);
       }
     },
     localTime: localTimeIn('Europe/Stockholm'),
@@ -303,8 +305,7 @@ export function startKernel(options: KernelOptions): Kernel {
     dataDir,
     rejections,
     say(id, name, value, over = {}) {
-      const { kind, id: which } = devices.find((one) => one.id === id)?.entity ?? { kind: 'site', id };
-      const entity_key = `${kind}:${which}`;
+      const entity_key = entityOf(id);
       const now = clock.monoMs();
       const status: PointStatus = {
         ...{ device: id, point: name, entity_key, value, unit: null, quality: 'good', quality_reason: null },

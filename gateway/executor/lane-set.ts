@@ -1,0 +1,38 @@
+/** What an action is alone on (G-SF-1). */
+import type { Bindings } from '../bindings.ts';
+import type { DeviceTool } from '../config/site.ts';
+import type { Job } from './job.ts';
+import type { Hold, Lanes } from './lanes.ts';
+
+export interface LaneSources {
+  readonly bindings: Pick<Bindings, 'outputs'>;
+}
+
+/** Entity, every physical output behind the tool, and what policy adds: two names for one register share a lane. */
+export const lanesOf = (
+  entityKey: string,
+  tool: Pick<DeviceTool, 'physical_points'>,
+  added: readonly string[] = [],
+): readonly string[] => [entityKey, ...tool.physical_points, ...added];
+
+/** With the outputs that its interlocks and pairs look at: two actions that each need the other's to be off never start together. */
+export function lanesOfJob({ bindings }: LaneSources, { action, resolution, terms }: Job): readonly string[] {
+  const interlocked = terms.decided_on.flatMap((ref) => bindings.outputs(ref));
+  return lanesOf(action.entity_key, resolution.tool, [...terms.lanes, ...interlocked]);
+}
+
+/**
+ * The lanes of an action whose outcome is not known, before anything else can have them. Rules may have changed since it was sent:
+ * then two of those can share a lane, and one is settled after the other, however long that takes.
+ */
+export async function heldForDoubt(
+  lanes: Lanes,
+  keys: readonly string[],
+  actionId: string,
+): Promise<Extract<Hold, { kind: 'held' }>> {
+  for (;;) {
+    const hold = await lanes.acquire(keys);
+    if (hold.kind === 'held') return hold;
+    if (hold.kind !== 'timeout') throw new Error(`the lane of ${actionId} was taken before its doubt was settled`);
+  }
+}
