@@ -34,6 +34,7 @@ import { createElapsed } from './elapsed.ts';
 import { type Ending, type Job, originOf, receiptEntry, type SiteFacts } from './job.ts';
 import { settleInherited } from './inherited.ts';
 import type { InheritedDoubt } from '../journal/inherited.ts';
+import { createUnseen } from './unseen.ts';
 import { keyMemory } from './key-memory.ts';
 import type { KeyMemory } from './keys.ts';
 import { Lanes } from './lanes.ts';
@@ -132,7 +133,8 @@ class SiteExecutor implements RunningExecutor {
     this.#rows = new RunRows(deps);
     const { journal } = deps;
     const elapsed = createElapsed(deps.clock, deps.bootId, journal.resumedMs);
-    this.#facts = { ...deps, projection: journal.projection, sent: createSent(deps.clock), elapsed };
+    const unseen = createUnseen(deps.clock);
+    this.#facts = { ...deps, projection: journal.projection, sent: createSent(deps.clock), elapsed, unseen };
     recallSent(this.#facts.sent, deps, journal.epoch);
     this.#keys = keyMemory(deps, elapsed);
     this.#site = { identity: deps.identity, real: deps.real, epoch: journal.epoch };
@@ -154,7 +156,10 @@ class SiteExecutor implements RunningExecutor {
       driver: deps.driver,
       observe: deps.observe,
       stopping: this.#stopping.signal,
-      end: (job, ending) => this.#end(job.origin, job.reasoning, job.action, ending),
+      end: (job, ending) => {
+        unseen.ended(job, ending.outcome);
+        return this.#end(job.origin, job.reasoning, job.action, ending);
+      },
     };
     this.approvals = createApprovals({ ...deps, end: this.#dispose.end });
     this.control = createControl(this.#dispose);

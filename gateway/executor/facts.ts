@@ -29,6 +29,7 @@ import type { Elapsed } from './elapsed.ts';
 import type { Job } from './job.ts';
 import type { KeyTime } from './keys.ts';
 import type { Sent } from './sent.ts';
+import type { Unseen } from './unseen.ts';
 
 export interface FactSources {
   /** The site's clock, and real time. */
@@ -43,6 +44,7 @@ export interface FactSources {
   readonly projection: Projection;
   readonly sent: Sent;
   readonly elapsed: Elapsed;
+  readonly unseen: Unseen;
   /** The device that goes back by itself when the heartbeat stops; null when there is none. */
   readonly heartbeat: string | null;
   /** Whether people can be told. */
@@ -53,7 +55,9 @@ export interface FactSources {
 function pointFact(sources: FactSources, ref: string): PointFact | null {
   const slash = ref.lastIndexOf('/');
   if (slash < 0 || !parseEntityKey(ref.slice(0, slash))) return null;
-  return sources.points.fact(ref.slice(0, slash), ref.slice(slash + 1));
+  const fact = sources.points.fact(ref.slice(0, slash), ref.slice(slash + 1));
+  const outdated = fact?.quality === 'good' && sources.unseen.isOutdated(ref, fact.age_ms);
+  return outdated ? { ...fact, quality: 'uncertain' } : fact;
 }
 
 /** The fresh read of the point that is written first, as a fact. */

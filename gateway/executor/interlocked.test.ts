@@ -68,4 +68,20 @@ describe('outputs that look at each other (G-SF-1, row 80)', () => {
     expect([receipt?.outcome, k.receipts.length]).toEqual(['applied', 1]);
     await k.clock.until(stuck);
   });
+
+  it('are not known by what was read before they were written: what nobody read back is uncertain until it is heard of', async () => {
+    const alone = "interlocks: [{ point: 'zone:413/setpoint', must_be: 17, max_age: 1h }]";
+    const k = kernel(policy(rule('412', alone), rule('413', '')));
+    k.device.onWrite = ({ device }) => void (device === 'fcu-413' && k.device.unreadable.add('setpoint'));
+    expect((await k.propose([setpoint('413', 22)]))[0]?.outcome).toBe('applied_unverified');
+    k.device.unreadable.clear();
+    const [blocked] = await k.propose([setpoint('412', 22)]);
+    expect(blocked).toMatchObject({
+      reason_code: 'interlock_tripped',
+      reason: expect.stringContaining('zone:413/setpoint is uncertain'),
+    });
+    await k.clock.advance(1_000);
+    k.say('fcu-413', 'setpoint', 17);
+    expect((await k.propose([setpoint('412', 22)]))[0]?.outcome).toBe('applied');
+  });
 });
