@@ -128,7 +128,7 @@ function openOrReplace(options: BootOptions, thorough: boolean): Opened {
   } catch (error) {
     if (!isTampered(error)) throw error;
     const folder = setAside(dataDir, ioClock.wallMs());
-    const replaced = `${error.message}; it was moved to ${join(dataDir, folder)} and a new journal was begun`;
+    const replaced = `${error.message}; it was moved to ${join(dataDir, folder)} and a new journal was begun, which does not know what was done once`;
     log.error({}, replaced);
     return { journal: openJournal(options), replaced };
   }

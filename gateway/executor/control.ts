@@ -13,7 +13,7 @@ import type { Stop } from '../journal/projection.ts';
 import { interlocksOf } from './facts.ts';
 import { type LeaseView, leaseViews } from './lease-view.ts';
 import { remainingMs } from './lease.ts';
-import { lanesOfJob } from './lane-set.ts';
+import { ownLanes } from './lane-set.ts';
 import { confirmed } from './override.ts';
 import type { DisposeDeps } from './dispose.ts';
 import { type Cause, jobOfLease, release, type Released } from './release.ts';
@@ -250,7 +250,7 @@ class SiteControl implements Control {
     const first = journal.projection.leases.rows.get(id);
     const job = first && jobOfLease(this.#deps, first);
     if (!job) return;
-    const hold = await lanes.acquire(lanesOfJob(this.#deps, job));
+    const hold = await lanes.acquire(ownLanes(job));
     if (hold.kind !== 'held') return;
     try {
       const lease = journal.projection.leases.rows.get(id);

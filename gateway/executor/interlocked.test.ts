@@ -57,6 +57,22 @@ describe('outputs that look at each other (G-SF-1, row 80)', () => {
     ]);
   });
 
+  it('do not keep each other from going back: a release waits for what it moves, and for nothing else', async () => {
+    const looks = "interlocks: [{ point: 'zone:413/setpoint', must_be: 17, max_age: 1h }]";
+    const lent = 'lease: { ttl: 1m, fallback: baseline }';
+    const k = kernel(policy(rule('412', `${looks}, ${lent}`), rule('413', '')));
+    expect(await atOnce(k, setpoint('412', 22))).toEqual(['applied:verified']);
+    // Nobody can say what becomes of this one, for minutes.
+    k.device.behaviours = ['ignore_in_silence', 'obey'];
+    const stuck = k.executor.submit(k.proposal([setpoint('413', 22)]));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    k.device.reset = () => promise;
+    await k.clock.advance(62_000);
+    expect(k.device.values.get('fcu-412/setpoint')).toBe(17);
+    resolve();
+    await k.clock.until(stuck);
+  });
+
   it('do not wait for others that look at the same sensor', async () => {
     const dry = "interlocks: [{ point: 'zone:414/temperature', must_be: 20, max_age: 1h }]";
     const k = kernel(policy(rule('412', dry), rule('413', dry)));

@@ -15,10 +15,13 @@ export const lanesOf = (
   added: readonly string[] = [],
 ): readonly string[] => [entityKey, ...tool.physical_points, ...added];
 
+/** What a job moves. A release asks for no more: what stands still elsewhere, or is in doubt, does not keep it from going back. */
+export const ownLanes = ({ action, resolution, terms }: Job): readonly string[] =>
+  lanesOf(action.entity_key, resolution.tool, terms.lanes);
+
 /** With the outputs that its interlocks and pairs look at: two actions that each need the other's to be off never start together. */
-export function lanesOfJob({ bindings }: LaneSources, { action, resolution, terms }: Job): readonly string[] {
-  const interlocked = terms.decided_on.flatMap((ref) => bindings.outputs(ref));
-  return lanesOf(action.entity_key, resolution.tool, [...terms.lanes, ...interlocked]);
+export function lanesOfJob({ bindings }: LaneSources, job: Job): readonly string[] {
+  return [...ownLanes(job), ...job.terms.decided_on.flatMap((ref) => bindings.outputs(ref))];
 }
 
 /**

@@ -11,7 +11,7 @@ import { isThere } from './before.ts';
 import { carryOut, type DisposeDeps, type Gate } from './dispose.ts';
 import { actionFacts, interlocksOf, onOffOf } from './facts.ts';
 import type { Job } from './job.ts';
-import { lanesOfJob } from './lane-set.ts';
+import { ownLanes } from './lane-set.ts';
 import { awayFromTrip, fallbackOf, remainingMs } from './lease.ts';
 import { yieldTo } from './override.ts';
 import { type Standing, standing } from './standing.ts';
@@ -50,7 +50,7 @@ export async function release(deps: DisposeDeps, leaseId: string, cause: Cause):
   if (!leased) return GONE;
   const job = jobOfLease(deps, leased);
   if (!job) return failed(`${leased.action.device} no longer offers ${leased.action.capability} in this site`);
-  const hold = await deps.lanes.acquire(lanesOfJob(deps, job));
+  const hold = await deps.lanes.acquire(ownLanes(job));
   if (hold.kind !== 'held') return later('others are at work on the device');
   try {
     const lease = leases.rows.get(leaseId);
