@@ -51,7 +51,7 @@ import { type Checkpoints, startCheckpoints } from './proof/checkpoints.ts';
 import { parseKey } from './proof/note.ts';
 import { createWitnessing } from './proof/witness.ts';
 import { createObserver } from './observe/observer.ts';
-import { createModes } from './modes.ts';
+import { createModes, tellRenames } from './modes.ts';
 import { createOperators } from './operators.ts';
 import { createPolicies } from './policies/running.ts';
 import { createPersons } from './persons.ts';
@@ -286,6 +286,7 @@ async function startKernel(
   };
   closings.push(['executor', () => executor.stop()]);
   const schedule = createSchedule({ identity: site.identity, clock, ids, emit });
+  tellRenames({ journal, log }, site.operators);
   const modes = createModes({ journal, operators: site.operators });
   const shared = { site, clock, ioClock, watch, modes, ids, log, journal, bindings, connections, observer, executor };
   const operators = createOperators({ ...shared, router, schedule, emit });

@@ -2,9 +2,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Mode } from '@fibric/sdk';
 import { FakeDevice } from '../test/support/fake-device.ts';
 import { type Kernel, setpoint, startKernel } from '../test/support/kernel.ts';
+import { rowsOf } from '../test/support/rows.ts';
 import { scratchDir } from '../test/support/scratch.ts';
 import type { OperatorSite } from './config/site.ts';
-import { createModes, type Modes } from './modes.ts';
+import { createModes, type Modes, tellRenames } from './modes.ts';
 
 /** A kernel whose operators are what the site file says, and the modes over its journal. */
 async function begun(site: Mode, dataDir = scratchDir()): Promise<{ kernel: Kernel; modes: Modes; of: () => Mode }> {
@@ -80,5 +81,30 @@ describe('what was admitted before its operator was lowered', () => {
     await kernel.propose([setpoint('412', 21)], { mode: 'shadow' });
     await raised;
     expect(kernel.device.writes).toHaveLength(0);
+  });
+});
+
+describe('an operator that was renamed without its uid (G-K-7)', () => {
+  const named = (name: string, uid = name): OperatorSite => ({
+    ...{ name, uid, folder: '', mode: 'live', policy_files: [], settings: {} },
+  });
+  const alertsOf = ({ dataDir }: Kernel) =>
+    rowsOf(dataDir).flatMap((row) => (row.type === 'alert/1' ? [row.text] : []));
+
+  it('is told as an alert, once, with what to write', async () => {
+    const { kernel } = await begun('live');
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const start = async (...operators: readonly OperatorSite[]): Promise<void> => {
+      tellRenames({ journal: kernel.journal, log }, operators);
+      const modes = createModes({ journal: kernel.journal, operators });
+      for (const one of operators) await kernel.clock.until(modes.begin(one));
+    };
+    await start(named('comfort'), named('floor'));
+    await start(named('klima', 'comfort'), named('floor'));
+    await start(named('comfort'));
+    expect(alertsOf(kernel)).toEqual([]);
+    await start(named('klima'), named('floor'));
+    await start(named('klima'), named('floor'));
+    expect(alertsOf(kernel)).toEqual([expect.stringMatching(/klima; gone from the site: comfort; .*`uid: <comfort>`/)]);
   });
 });

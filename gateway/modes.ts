@@ -6,6 +6,7 @@
  *    a breaker shuts a capability of an entity, a hold takes everything out of live until it is acknowledged.
  */
 import { FibricError, type Mode, MODES } from '@fibric/sdk';
+import { raise, type RaiseDeps } from './alerts/raise.ts';
 import type { OperatorSite } from './config/site.ts';
 import type { Journal } from './journal/journal.ts';
 
@@ -61,4 +62,18 @@ export function createModes(deps: { readonly journal: Journal; readonly operator
       return true;
     },
   };
+}
+
+/**
+ * An operator that the journal does not know beside one that is gone from the site is perhaps that one, renamed: then its keys are, too,
+ * and what was done once would be done again (G-K-7). Said once: after the first start the journal knows it.
+ */
+export function tellRenames(deps: RaiseDeps & { readonly journal: Journal }, operators: readonly OperatorSite[]): void {
+  const known = deps.journal.projection.modes.rows;
+  const unknown = operators.filter(({ uid }) => !known.has(uid)).map(({ name }) => name);
+  const gone = [...known.keys()].filter((uid) => !operators.some((one) => one.uid === uid));
+  if (unknown.length === 0 || gone.length === 0) return;
+  const words = `operators that this journal does not know: ${unknown.join(', ')}; gone from the site: ${gone.join(', ')}`;
+  const advice = `one that was only renamed needs \`uid: <${gone.join(' | ')}>\` in the site file, or what it has done once may be done again`;
+  raise(deps, 'renamed', `${words}; ${advice}`);
 }

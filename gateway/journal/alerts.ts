@@ -19,6 +19,7 @@ const SEVERITIES = {
   superseded_externally: 'warning',
   key_conflict: 'warning',
   device_clock: 'warning',
+  renamed: 'warning',
   clock: 'warning',
   disk: 'warning',
   stopped: 'critical',
