@@ -205,6 +205,7 @@ async function openStores(deps: GatewayDeps, closings: Closing[]) {
   });
   closings.push(['journal', () => journal.close()]);
   const policies = createPolicies({ site, journal, log });
+  tellRenames({ journal, log }, site.operators);
   checkpoints = startCheckpoints({ dataDir, gatewayUid: uid, journal, clock: ioClock, log });
   closings.push(['checkpoints', () => checkpoints?.close()]);
   await journal.durable();
@@ -286,7 +287,6 @@ async function startKernel(
   };
   closings.push(['executor', () => executor.stop()]);
   const schedule = createSchedule({ identity: site.identity, clock, ids, emit });
-  tellRenames({ journal, log }, site.operators);
   const modes = createModes({ journal, operators: site.operators });
   const shared = { site, clock, ioClock, watch, modes, ids, log, journal, bindings, connections, observer, executor };
   const operators = createOperators({ ...shared, router, schedule, emit });
