@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { idAt, type ReceiptEntry, type Row } from './entries.ts';
-import { mayHold } from './key-filter.ts';
+import { mayHold, probeOf } from './key-filter.ts';
 import { lockFolder } from './lock.ts';
 import { Projection } from './projection.ts';
 import { isOutdated, JOURNAL_FILE } from './schema.ts';
@@ -170,7 +170,7 @@ function keyCheck(db: Database.Database, found: Found) {
     const stored = new Map(sealed.all(segment).map(({ key, receipt_seq }) => [key, receipt_seq]));
     for (const [key, seq] of consumed)
       if (stored.get(key) !== seq) found('keys', `segment ${segment} does not hold the key that row ${seq} consumed`);
-    if (!filter || [...stored.keys()].some((key) => !mayHold(filter, key)))
+    if (!filter || [...stored.keys()].some((key) => !mayHold(filter, probeOf(key))))
       found('keys', `the filter of segment ${segment} does not know all of its keys`);
     for (const [key, seq] of stored)
       if (!consumed.has(key)) found('keys', `segment ${segment} holds a key of row ${seq}, which consumed none`);

@@ -269,12 +269,19 @@ describe('the journal', () => {
     const again = open(dir);
     expect(known(again)).toEqual(['first', 'second', null]);
     again.close();
-    // As an older version leaves it.
-    const db = new Database(join(dir, 'journal.db'));
-    db.exec('DROP TABLE key_filters');
-    db.pragma('user_version = 2');
-    db.close();
-    expect(known(open(dir))).toEqual(['first', 'second', null]);
+    // As older versions leave it: without filters, or with filters of another kind.
+    for (const [version, sql] of [
+      [2, 'DROP TABLE key_filters'],
+      [3, "UPDATE key_filters SET filter = x'00'"],
+    ] as const) {
+      const db = new Database(join(dir, 'journal.db'));
+      db.exec(sql);
+      db.pragma(`user_version = ${version}`);
+      db.close();
+      const upgraded = open(dir);
+      expect(known(upgraded)).toEqual(['first', 'second', null]);
+      upgraded.close();
+    }
     expect(first.idempotency_key).toBe('ship-risk:order:SO-1:hold@once#1');
   });
 
@@ -312,7 +319,7 @@ describe('the journal', () => {
     const db = new Database(join(dir, 'journal.db'));
     db.pragma('user_version = 99');
     db.close();
-    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 3)');
+    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 4)');
   });
 });
 

@@ -5,8 +5,8 @@ import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 
 export const JOURNAL_FILE = 'journal.db';
-/** 3: the changes of a point in short, a filter of the keys of each segment. */
-const SCHEMA_VERSION = 3;
+/** 4: filters of more bits for each key. 3: the changes of a point in short, a filter of the keys of each segment. */
+const SCHEMA_VERSION = 4;
 
 /** SQLite before this could corrupt a WAL under a rare race between a writer and a checkpoint. */
 const OLDEST_SQLITE = [3, 51, 3] as const;

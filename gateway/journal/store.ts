@@ -7,7 +7,7 @@ import { type ReadRow, rowReader } from '../proof/openings.ts';
 import { growTo, signedFault, storedTree } from '../proof/stored-tree.ts';
 import type { SubtreeHash } from '../proof/tree.ts';
 import { leafHash } from './canonical.ts';
-import { filterOf, mayHold } from './key-filter.ts';
+import { filterOf, mayHold, probeOf } from './key-filter.ts';
 import { isCurrent, isOutdated } from './schema.ts';
 import {
   type Entry,
@@ -107,10 +107,14 @@ function prepare(db: Database.Database) {
     ),
     addSegment: db.prepare('INSERT INTO segments VALUES (?, ?)'),
     keysOf: db.prepare<[number], string>('SELECT key FROM sealed_keys WHERE segment = ?').pluck(),
-    addFilter: db.prepare('INSERT INTO key_filters VALUES (?, ?)'),
+    addFilter: db.prepare('INSERT OR REPLACE INTO key_filters VALUES (?, ?)'),
     addKey: db.prepare('INSERT OR REPLACE INTO sealed_keys VALUES (?, ?, ?)'),
     findKey: db
       .prepare<[number, string], number>('SELECT receipt_seq FROM sealed_keys WHERE segment = ? AND key = ?')
+      .pluck(),
+    // A body is two kilobytes, of which this needs one word.
+    fingerprintAt: db
+      .prepare<[number], string | null>("SELECT json_extract(body, '$.fingerprint') FROM entries WHERE seq = ?")
       .pluck(),
     outcomeAt: db
       .prepare<[number, number], Outcome>('SELECT outcome FROM dispositions WHERE plan_seq = ? AND ordinal = ?')
@@ -207,11 +211,11 @@ class SqliteStore implements Store {
 
   sealedKey(key: string): Omit<ConsumedKey, 'key'> | null {
     const short = shortKey(key);
+    const probe = probeOf(short);
     for (const { segment, filter } of this.#segments) {
-      const seq = mayHold(filter, short) ? this.#sql.findKey.get(segment, short) : undefined;
+      const seq = mayHold(filter, probe) ? this.#sql.findKey.get(segment, short) : undefined;
       if (seq === undefined) continue;
-      const receipt = JSON.parse(this.#sql.bodyAt.get(seq) ?? '{}') as Row<ReceiptEntry>;
-      return { fingerprint: receipt.fingerprint ?? '', receipt_id: idAt('rc', seq) };
+      return { fingerprint: this.#sql.fingerprintAt.get(seq) ?? '', receipt_id: idAt('rc', seq) };
     }
     return null;
   }
