@@ -29,8 +29,8 @@ const answer = (status: WitnessAnswer['status'], body: string): WitnessAnswer =>
 export class Witness {
   readonly name: string;
   readonly #nowS: () => number;
-  readonly #key: KeyObject;
-  readonly #publicKey: Buffer;
+  #key: KeyObject;
+  #publicKey: Buffer;
   readonly #logs = new Map<string, KeyObject>();
   readonly #seen = new Map<string, Seen>();
 
@@ -51,6 +51,16 @@ export class Witness {
   /** The size it cosigned last for a log; 0 for none. */
   sizeOf(origin: string): number {
     return this.#seen.get(origin)?.size ?? 0;
+  }
+
+  /** It as it is now, as a backup of its database has it. */
+  backup(): Witness {
+    const copy = new Witness(this.name, this.#nowS);
+    copy.#key = this.#key;
+    copy.#publicKey = this.#publicKey;
+    for (const [origin, key] of this.#logs) copy.#logs.set(origin, key);
+    for (const [origin, seen] of this.#seen) copy.#seen.set(origin, seen);
+    return copy;
   }
 
   /** Enrols the log of this key: from now on only it signs under its name. */

@@ -35,7 +35,7 @@ function asking({ journal, checkpoints }: SignedJournal, upstream: Upstream, wit
   return createWitnessing({ url: `${upstream.url}/v1/witness`, key, ...shared });
 }
 
-const ask = (one: Witnessing): Promise<void> => one.ask(new AbortController().signal);
+const ask = (one: Witnessing): Promise<number | null> => one.ask(new AbortController().signal);
 
 function grow({ journal, checkpoints }: SignedJournal, actions: number, name: string): Promise<void> {
   for (let i = 0; i < actions; i++) appendApplied(journal, { intent_key: `${name}:zone:${i}:y`, occurrence: 'once' });
@@ -89,6 +89,28 @@ describe('a witness', () => {
     await ask(asking(signed, upstream, witness));
     expect(durable).toEqual([last]);
     expect(witness.sizeOf(signed.checkpoints.state.origin)).toBe(last - 1);
+  });
+
+  it('says to how many rows it was put back, cosigns from there, and is no reason to doubt the journal (row 113)', async () => {
+    const witness = new Witness('witness.example/w1', () => AT_S);
+    const signed = await signedJournal(scratchDir());
+    onTestFinished(() => signed.close());
+    const { origin, key } = signed.checkpoints.state;
+    witness.enrol(key);
+    const first = asking(signed, await upstreamWith(witness), witness);
+    await grow(signed, 10, 'a');
+    expect(await ask(first)).toBeNull();
+    const [backup, size] = [witness.backup(), witness.sizeOf(origin)];
+    await grow(signed, 10, 'b');
+    expect(await ask(first)).toBeNull();
+    await grow(signed, 1, 'c');
+    const after = asking(signed, await upstreamWith(backup), backup);
+    expect(await ask(after)).toBe(size);
+    expect([backup.sizeOf(origin), signed.journal.projection.liveHolds.rows.size]).toEqual([
+      signed.journal.nextSeq - 3,
+      0,
+    ]);
+    expect(await ask(after)).toBeNull();
   });
 
   it('C3 tells a journal that was put back from a copy, which goes out of live and on under another name (row 105)', async () => {

@@ -25,8 +25,11 @@ export interface WitnessOptions {
 export interface Witnessing {
   /** Whether there is something to ask; `drained`: the upstream has every receipt. */
   due(drained: boolean): boolean;
-  /** Asks once. Does not throw. */
-  ask(signal: AbortSignal): Promise<void>;
+  /**
+   * Asks once. Does not throw. Returns how many rows the witness knew when these were fewer than it has cosigned for us: then its
+   * database has been put back, and what came after them may be gone there. Null: it knew what we thought.
+   */
+  ask(signal: AbortSignal): Promise<number | null>;
 }
 
 /** What one answer says. */
@@ -65,19 +68,20 @@ class AskingWitness implements Witnessing {
     return drained && (checkpointIn(signed)?.size ?? 0) > (checkpointIn(cosigned)?.size ?? 0);
   }
 
-  async ask(signal: AbortSignal): Promise<void> {
+  async ask(signal: AbortSignal): Promise<number | null> {
     const { journal, checkpoints, clock, key } = this.#options;
     try {
       const { signed, cosigned } = checkpoints.state;
       const checkpoint = checkpointIn(signed);
-      if (signed === null || checkpoint === null) return;
+      if (signed === null || checkpoint === null) return null;
       // T6: what is shown to others is on disk first.
       await journal.durable();
-      const word = await this.#exchange(signed, checkpoint, checkpointIn(cosigned)?.size ?? 0, signal);
+      const known = checkpointIn(cosigned)?.size ?? 0;
+      const { word, old } = await this.#exchange(signed, checkpoint, known, signal);
       if (word.kind === 'not_now') {
         this.#notBeforeMs = clock.monoMs() + RETRY_MS;
         this.#say(word.reason);
-        return;
+        return null;
       }
       this.#asked = true;
       this.#notBeforeMs = 0;
@@ -86,19 +90,23 @@ class AskingWitness implements Witnessing {
       else {
         journal.append({ type: 'cosignature/1', note: `${signed}${word.lines}` });
         await journal.durable();
+        if (old < known) return old;
       }
     } catch (error) {
       this.#notBeforeMs = clock.monoMs() + RETRY_MS;
       if (!signal.aborted) this.#say(messageOf(error));
     }
+    return null;
   }
 
-  /** Asks from the size that we know to be cosigned, and if the witness knows another that we have as well, from that. */
-  async #exchange(note: string, checkpoint: Checkpoint, known: number, signal: AbortSignal): Promise<Word> {
-    const first = await this.#post(note, checkpoint, known, signal);
-    return first.kind === 'knows' && first.size <= checkpoint.size && first.size !== known
-      ? this.#post(note, checkpoint, first.size, signal)
-      : first;
+  /**
+   * Asks from the size that we know to be cosigned, and if the witness knows another that we have as well, from that. `old`: the size
+   * that the last answer started from.
+   */
+  async #exchange(note: string, checkpoint: Checkpoint, known: number, signal: AbortSignal) {
+    const word = await this.#post(note, checkpoint, known, signal);
+    if (word.kind !== 'knows' || word.size > checkpoint.size || word.size === known) return { word, old: known };
+    return { word: await this.#post(note, checkpoint, word.size, signal), old: word.size };
   }
 
   async #post(note: string, checkpoint: Checkpoint, old: number, signal: AbortSignal): Promise<Word> {

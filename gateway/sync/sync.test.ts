@@ -7,6 +7,7 @@ import { Upstream } from '@fibric/simulators/upstream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MemoryEvents } from '../api/events-fixture.ts';
 import { MemoryJournal } from '../api/fixture.ts';
+import type { Witnessing } from '../proof/witness.ts';
 import { systemClock } from '../system.ts';
 import { openSyncStore, type SyncStore } from './store.ts';
 import { createSync, type Sync } from './sync.ts';
@@ -50,11 +51,16 @@ afterEach(async () => {
 });
 
 function begin(
-  options: { readonly url?: string; readonly globs?: readonly string[]; readonly secret?: string | null } = {},
+  options: {
+    readonly url?: string;
+    readonly globs?: readonly string[];
+    readonly secret?: string | null;
+    readonly witness?: Witnessing;
+  } = {},
 ): void {
   sync = createSync({
     source: () => 'gw1',
-    witness: null,
+    witness: options.witness ?? null,
     upstream: {
       url: options.url ?? upstream.url,
       secret: options.secret === undefined ? 'UPSTREAM_TOKEN' : options.secret,
@@ -187,6 +193,31 @@ describe('Y1 outages', () => {
     expect(keys()).toEqual(expectedKeys(1, 50));
     // One may have been stored whose answer the first run did not live to see.
     expect(upstream.requests - before).toBeLessThanOrEqual(50 - had + 1);
+  });
+
+  test('an upstream that was put back to an older state gets what it has lost once more (row 113)', async () => {
+    let rows: number | null = null;
+    const witness: Witnessing = {
+      due: () => rows !== null,
+      async ask() {
+        const known = rows;
+        rows = null;
+        return known;
+      },
+    };
+    journal.write(50);
+    begin({ witness });
+    await until('stored', () => upstream.stored === 50);
+    const { port } = upstream;
+    await upstream.stop();
+    upstream = new Upstream({ port, token: SECRET });
+    await upstream.start();
+    rows = 40;
+    await until('what was lost to be there again', () => upstream.stored === 30);
+    expect(keys()).toEqual(expectedKeys(21, 50));
+    await until('idle', () => sync.status().state === 'idle');
+    expect(sync.status()).toMatchObject({ receipts: { cursor: 100, backlog: 0 } });
+    expect(logged.filter((text) => text.startsWith('the upstream was put back'))).toHaveLength(1);
   });
 
   test('a cursor ahead of the journal belongs to one that is gone: the new one is sent from its start', async () => {

@@ -130,7 +130,7 @@ class StoreAndForward implements Sync {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const { witness } = this.#options;
-      if (witness?.due(this.#receipts().length === 0)) await witness.ask(this.#stop.signal);
+      if (witness?.due(this.#receipts().length === 0)) this.#setBack(await witness.ask(this.#stop.signal));
       const batch = this.#nextBatch();
       if (batch === null) this.#state = 'idle';
       if (batch === null || batch.length === 0)
@@ -141,6 +141,13 @@ class StoreAndForward implements Sync {
         if (pending.stream === 'events' && this.#receipts().length > 0) break;
       }
     }
+  }
+
+  /** The upstream has lost what came after so many rows: it gets them once more, and keeps what it still has (row 113). */
+  #setBack(rows: number | null): void {
+    if (rows === null || rows >= this.#cursors.receipts) return;
+    this.#options.log.warn({ rows }, 'the upstream was put back: receipts after these rows are sent once more');
+    this.#moveTo({ ...this.#cursors, receipts: rows });
   }
 
   /** Receipts before events, both oldest first. Null when there is nothing; empty when only unwanted events were passed by. */
