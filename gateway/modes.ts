@@ -74,6 +74,7 @@ export function tellRenames(deps: RaiseDeps & { readonly journal: Journal }, ope
   const gone = [...known.keys()].filter((uid) => !operators.some((one) => one.uid === uid));
   if (unknown.length === 0 || gone.length === 0) return;
   const words = `operators that this journal does not know: ${unknown.join(', ')}; gone from the site: ${gone.join(', ')}`;
-  const advice = `one that was only renamed needs \`uid: <${gone.join(' | ')}>\` in the site file, or what it has done once may be done again`;
+  const uid = gone.length === 1 ? gone[0] : `<one of ${gone.join(', ')}>`;
+  const advice = `one that was only renamed needs \`uid: ${uid}\` in the site file, or what it has done once may be done again`;
   raise(deps, 'renamed', `${words}; ${advice}`);
 }

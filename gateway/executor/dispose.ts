@@ -6,6 +6,7 @@
  * X5 Same key, same arguments: done already. Same key, other arguments: a conflict, and no write.
  * X6 A lane is released only after the outcome is durable, all of a doubt included.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { LIMITS, type Receipt, type WriteResult } from '@fibric/sdk';
 import type { Verdict } from '@fibric/policy';
 import type { Bindings } from '../bindings.ts';
@@ -260,7 +261,7 @@ export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed>
     });
   }
   // While it waited the rules may have come to ask for another lane.
-  if (lanesOfJob(deps, job).join() !== lanesOfJob(deps, asking).join()) {
+  if (!isDeepStrictEqual(lanesOfJob(deps, job), lanesOfJob(deps, asking))) {
     hold.release();
     return dispose(deps, job);
   }

@@ -73,10 +73,13 @@ describe('outputs that look at each other (G-SF-1, row 80)', () => {
     await k.clock.until(stuck);
   });
 
-  it('do not wait for others that look at the same sensor', async () => {
-    const dry = "interlocks: [{ point: 'zone:414/temperature', must_be: 20, max_age: 1h }]";
-    const k = kernel(policy(rule('412', dry), rule('413', dry)));
-    k.say('fcu-414', 'temperature', 20);
+  it.each([
+    ['sensor', 'temperature'],
+    ['output of ours', 'setpoint'],
+  ])('do not wait for others that look at the same %s', async (_, point) => {
+    const looks = `interlocks: [{ point: 'zone:414/${point}', must_be: 17, max_age: 1h }]`;
+    const k = kernel(policy(rule('412', looks), rule('413', looks), rule('414', '')));
+    k.say('fcu-414', point, 17);
     k.device.behaviours = ['ignore_in_silence', 'obey'];
     const stuck = k.executor.submit(k.proposal([setpoint('412', 22)]));
     await k.clock.advance(100);

@@ -2,7 +2,7 @@
 import type { Bindings } from '../bindings.ts';
 import type { DeviceTool } from '../config/site.ts';
 import type { Job } from './job.ts';
-import type { Hold, Lanes } from './lanes.ts';
+import type { Hold, Lanes, LaneSet } from './lanes.ts';
 
 export interface LaneSources {
   readonly bindings: Pick<Bindings, 'outputs'>;
@@ -13,15 +13,18 @@ export const lanesOf = (
   entityKey: string,
   tool: Pick<DeviceTool, 'physical_points'>,
   added: readonly string[] = [],
-): readonly string[] => [entityKey, ...tool.physical_points, ...added];
+): LaneSet => ({ alone: [entityKey, ...tool.physical_points, ...added], beside: [] });
 
 /** What a job moves. A release asks for no more: what stands still elsewhere, or is in doubt, does not keep it from going back. */
-export const ownLanes = ({ action, resolution, terms }: Job): readonly string[] =>
+export const ownLanes = ({ action, resolution, terms }: Job): LaneSet =>
   lanesOf(action.entity_key, resolution.tool, terms.lanes);
 
-/** With the outputs that its interlocks and pairs look at: two actions that each need the other's to be off never start together. */
-export function lanesOfJob({ bindings }: LaneSources, job: Job): readonly string[] {
-  return [...ownLanes(job), ...job.terms.decided_on.flatMap((ref) => bindings.outputs(ref))];
+/**
+ * With the outputs that its interlocks and pairs look at: two actions that each need the other's to be off never start together, and any
+ * number may start that need the same one to be on.
+ */
+export function lanesOfJob({ bindings }: LaneSources, job: Job): LaneSet {
+  return { ...ownLanes(job), beside: job.terms.decided_on.flatMap((ref) => bindings.outputs(ref)) };
 }
 
 /**
@@ -30,11 +33,11 @@ export function lanesOfJob({ bindings }: LaneSources, job: Job): readonly string
  */
 export async function heldForDoubt(
   lanes: Lanes,
-  keys: readonly string[],
+  asked: LaneSet,
   actionId: string,
 ): Promise<Extract<Hold, { kind: 'held' }>> {
   for (;;) {
-    const hold = await lanes.acquire(keys);
+    const hold = await lanes.acquire(asked);
     if (hold.kind === 'held') return hold;
     if (hold.kind !== 'timeout') throw new Error(`the lane of ${actionId} was taken before its doubt was settled`);
   }

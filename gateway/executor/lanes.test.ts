@@ -14,27 +14,38 @@ describe('lanes', () => {
   it('X2 are held by one at a time, whatever sets are asked for, and everybody is let in or told so in time (row 42)', async () => {
     const names = ['a', 'b', 'c', 'd', 'e'];
     const plan = fc.record({
-      keys: fc.subarray(names, { minLength: 1 }),
+      alone: fc.subarray(names, { minLength: 1 }),
+      beside: fc.subarray(names),
       atMs: fc.integer({ min: 0, max: 60_000 }),
       holdMs: fc.integer({ min: 0, max: 500 }),
     });
+    let most = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(plan, { minLength: 50, maxLength: 100 }), async (plans) => {
         const clock = new VirtualClock();
         const lanes = new Lanes(clock);
-        const held = new Set<string>();
+        /** By lane: who has it alone, and how many look at it. */
+        const held = new Map<string, { alone: number; beside: number }>(
+          names.map((name) => [name, { alone: 0, beside: 0 }]),
+        );
         const ends: string[] = [];
-        const works = plans.map(async ({ keys, atMs, holdMs }) => {
+        const works = plans.map(async ({ alone, beside, atMs, holdMs }) => {
           await sleep(clock, atMs);
           const asked = clock.monoMs();
-          const hold = await lanes.acquire(keys);
+          const hold = await lanes.acquire({ alone, beside });
           expect(clock.monoMs() - asked).toBeLessThanOrEqual(LIMITS.laneWaitMs);
           ends.push(hold.kind);
           if (hold.kind !== 'held') return;
-          for (const key of keys) expect(held.has(key)).toBe(false);
-          for (const key of keys) held.add(key);
+          const looked = beside.filter((key) => !alone.includes(key));
+          const count = (by: 1 | -1): void => {
+            for (const key of alone) (held.get(key) as { alone: number }).alone += by;
+            for (const key of looked) (held.get(key) as { beside: number }).beside += by;
+          };
+          count(1);
+          for (const one of held.values()) expect(one.alone + Math.min(1, one.beside)).toBeLessThanOrEqual(1);
+          for (const one of held.values()) most = Math.max(most, one.beside);
           await sleep(clock, holdMs);
-          for (const key of keys) held.delete(key);
+          count(-1);
           hold.release();
         });
         await clock.until(Promise.all(works), 600_000);
@@ -43,6 +54,7 @@ describe('lanes', () => {
       }),
       { numRuns: 10 },
     );
+    expect(most).toBeGreaterThan(1);
   });
 
   it('let one in at last that needs many, however many want one of them (row 42)', async () => {
@@ -51,7 +63,7 @@ describe('lanes', () => {
     let rounds = 0;
     const busy = async (key: string): Promise<void> => {
       while (rounds < 200) {
-        const hold = await lanes.acquire([key]);
+        const hold = await lanes.acquire({ alone: [key], beside: [] });
         if (hold.kind !== 'held') return;
         await sleep(clock, 10);
         rounds += 1;
@@ -60,7 +72,7 @@ describe('lanes', () => {
     };
     const others = [busy('a'), busy('a'), busy('b'), busy('b')];
     await clock.advance(5);
-    const both = lanes.acquire(['a', 'b']);
+    const both = lanes.acquire({ alone: ['a', 'b'], beside: [] });
     expect(await clock.until(both, 1_000)).toMatchObject({ kind: 'held' });
     expect(rounds).toBeLessThan(20);
     const hold = await both;
@@ -74,7 +86,9 @@ describe('lanes', () => {
     const waits: Promise<unknown>[] = [];
     const kinds = new Map<string, number>();
     const ask = (key: string): void => {
-      waits.push(lanes.acquire([key]).then(({ kind }) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1)));
+      waits.push(
+        lanes.acquire({ alone: [key], beside: [] }).then(({ kind }) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1)),
+      );
     };
     for (let lane = 0; lane < 126; lane++) for (let i = 0; i < 1 + LIMITS.laneWaiting; i++) ask(`lane ${lane}`);
     ask('lane 0');

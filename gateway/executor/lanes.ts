@@ -1,7 +1,7 @@
 /**
  * X2 One effect in flight per entity and per physical point, whoever proposes it (execution §2.8).
- * A lane set is taken whole or not at all, first come first served, so nothing can deadlock. What waits may give its place to a newer
- * wish for the same (G-SF-4).
+ * A lane set is taken whole or not at all, first come first served, so nothing can deadlock. What is only looked at may be looked at by
+ * many, while nobody moves it. What waits may give its place to a newer wish for the same (G-SF-4).
  */
 import { type Clock, LIMITS, type Timer } from '@fibric/sdk';
 
@@ -15,6 +15,12 @@ export type Hold =
   | { readonly kind: 'superseded'; readonly by: string }
   | { readonly kind: 'timeout'; readonly waited_ms: number };
 
+/** `alone`: lanes that nobody else may have. `beside`: lanes that others may have in the same way, but nobody alone. */
+export interface LaneSet {
+  readonly alone: readonly string[];
+  readonly beside: readonly string[];
+}
+
 /** What an action does that finds its lanes taken; left out: it waits. */
 export type Conflict =
   | { readonly kind: 'refuse' }
@@ -23,15 +29,44 @@ export type Conflict =
 
 interface Waiter {
   readonly conflict: Conflict | undefined;
-  readonly keys: readonly string[];
+  readonly asked: LaneSet;
   readonly grant: (hold: Hold) => void;
   readonly timer: Timer;
 }
 
+/** How often each lane is asked for, in either way. */
+class Tally {
+  readonly #alone = new Map<string, number>();
+  readonly #beside = new Map<string, number>();
+
+  count({ alone, beside }: LaneSet, by: 1 | -1): void {
+    for (const key of alone) counted(this.#alone, key, by);
+    for (const key of beside) counted(this.#beside, key, by);
+  }
+
+  /** How many ask for this lane alone. */
+  alone(key: string): number {
+    return this.#alone.get(key) ?? 0;
+  }
+
+  /** Whether `asked` cannot be had together with all that is counted. */
+  conflicts({ alone, beside }: LaneSet): boolean {
+    return (
+      alone.some((key) => this.#alone.has(key) || this.#beside.has(key)) || beside.some((key) => this.#alone.has(key))
+    );
+  }
+}
+
+function counted(counts: Map<string, number>, key: string, by: number): void {
+  const now = (counts.get(key) ?? 0) + by;
+  if (now > 0) counts.set(key, now);
+  else counts.delete(key);
+}
+
 export class Lanes {
   readonly #clock: Clock;
-  readonly #busy = new Set<string>();
-  readonly #waiting = new Map<string, number>();
+  readonly #held = new Tally();
+  readonly #waiting = new Tally();
   #queue: Waiter[] = [];
 
   /** `clock` is real time: a lane is held by a real device. */
@@ -43,15 +78,15 @@ export class Lanes {
     return this.#queue.length;
   }
 
-  acquire(keys: readonly string[], conflict?: Conflict): Promise<Hold> {
-    const wanted = [...new Set(keys)].sort();
-    if (this.#isFree(wanted) && !wanted.some((key) => this.#waiting.get(key)))
-      return Promise.resolve(this.#hold(wanted));
+  acquire({ alone, beside }: LaneSet, conflict?: Conflict): Promise<Hold> {
+    const own = new Set(alone);
+    const asked: LaneSet = { alone: [...own], beside: [...new Set(beside)].filter((key) => !own.has(key)) };
+    if (!this.#held.conflicts(asked) && !this.#waiting.conflicts(asked)) return Promise.resolve(this.#hold(asked));
     if (conflict?.kind === 'refuse') return Promise.resolve({ kind: 'full' });
     const place = this.#overtaken(conflict);
     if (
       this.#queue.length >= LIMITS.lanesWaiting ||
-      wanted.some((key) => (this.#waiting.get(key) ?? 0) >= LIMITS.laneWaiting)
+      asked.alone.some((key) => this.#waiting.alone(key) >= LIMITS.laneWaiting)
     ) {
       return Promise.resolve({ kind: 'full' });
     }
@@ -62,9 +97,9 @@ export class Lanes {
         grant({ kind: 'timeout', waited_ms: Math.round(this.#clock.monoMs() - since) });
         this.#serve();
       });
-      const waiter: Waiter = { conflict, keys: wanted, grant, timer };
+      const waiter: Waiter = { conflict, asked, grant, timer };
       this.#queue.splice(place ?? this.#queue.length, 0, waiter);
-      for (const key of wanted) this.#waiting.set(key, (this.#waiting.get(key) ?? 0) + 1);
+      this.#waiting.count(asked, 1);
     });
   }
 
@@ -93,19 +128,15 @@ export class Lanes {
     }
   }
 
-  #isFree(keys: readonly string[]): boolean {
-    return !keys.some((key) => this.#busy.has(key));
-  }
-
-  #hold(keys: readonly string[]): Hold {
-    for (const key of keys) this.#busy.add(key);
+  #hold(asked: LaneSet): Hold {
+    this.#held.count(asked, 1);
     let held = true;
     return {
       kind: 'held',
       release: () => {
         if (!held) return;
         held = false;
-        for (const key of keys) this.#busy.delete(key);
+        this.#held.count(asked, -1);
         this.#serve();
       },
     };
@@ -114,23 +145,17 @@ export class Lanes {
   #drop(waiter: Waiter): void {
     waiter.timer.cancel();
     this.#queue = this.#queue.filter((other) => other !== waiter);
-    for (const key of waiter.keys) {
-      const left = (this.#waiting.get(key) ?? 1) - 1;
-      if (left > 0) this.#waiting.set(key, left);
-      else this.#waiting.delete(key);
-    }
+    this.#waiting.count(waiter.asked, -1);
   }
 
   /** In order of arrival; a waiter may not be overtaken on any of its lanes. */
   #serve(): void {
-    const passed = new Set<string>();
+    const passed = new Tally();
     for (const waiter of [...this.#queue]) {
-      if (this.#isFree(waiter.keys) && !waiter.keys.some((key) => passed.has(key))) {
+      if (!this.#held.conflicts(waiter.asked) && !passed.conflicts(waiter.asked)) {
         this.#drop(waiter);
-        waiter.grant(this.#hold(waiter.keys));
-      } else {
-        for (const key of waiter.keys) passed.add(key);
-      }
+        waiter.grant(this.#hold(waiter.asked));
+      } else passed.count(waiter.asked, 1);
     }
   }
 }
