@@ -15,6 +15,7 @@
  * K13 A release does not write over what somebody else has set since.
  * K14 What waits for persons is begun only after as many of them said yes, and not after one said no.
  * K15 An action goes the ways of the table of its life, and no others.
+ * K16 What the rules of an action look at is not moved from its intent to its receipt, nor is it begun while that moves.
  * K12 A second attempt finds the device as the first one found it: what somebody else did in between is not overwritten.
  */
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ import { mayEnd, type Step, stepFrom } from '@fibric/gateway/journal/lifecycle';
 import { inShort, readChain } from './chain.ts';
 import type { Effect, Field, Sent } from './field.ts';
 import { registerOf, TIMEOUT_MS } from './site.ts';
-import { consumed, lanesOf, same, type Tale, TOLERANCE, tookEffect, valueOf } from './tale.ts';
+import { consumed, lanesOf, looking, same, type Tale, TOLERANCE, tookEffect, valueOf } from './tale.ts';
 
 export interface Story {
   readonly field: Field;
@@ -165,6 +166,8 @@ class Judge {
         this.say(`K5 ${row.action_id} entered ${lane}, which ${holder} held`);
       held.set(lane, row.action_id);
     }
+    for (const other of looking(tale, held))
+      this.say(`K16 ${row.action_id} began while ${other} was under way, which it is decided with`);
     if (tale.intents.length > 1) return;
     for (const ordinal of tale.action.after) {
       const earlier = this.tales.get(`${row.action_id.slice(0, row.action_id.lastIndexOf('_'))}_${ordinal}`);

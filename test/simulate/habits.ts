@@ -47,6 +47,15 @@ rules:
   - { id: asks-two, match: { capability: gate.pulse }, decision: ALLOW, constraints: { approval: { within: 12m, approvers: 2 } } }
 `;
 
+/** Keeps one zone a degree below another. */
+const APART = `version: 1
+rules:
+  - id: apart
+    match: { capability: hvac.setpoint }
+    decision: ALLOW
+    constraints: { pair: { heat: "zone:421/setpoint", cool: "zone:422/setpoint", min_gap: 1, max_age: 10m } }
+`;
+
 /** Lends for minutes what it sets, and leaves alone what a person set. */
 const lending = (fallback: string, renew: boolean) => `version: 1
 rules:
@@ -257,6 +266,14 @@ export const HABITS: readonly Habit[] = [
     run: (dice) => [plan(setpoint(dice.pick(ZONES), dice.pick(WARM)), pulse('A', { after: [] }))],
   },
   {
+    /** Moves both at once, now together and now towards each other. */
+    name: 'apart',
+    mode: 'live',
+    policy: APART,
+    everyMs: 90_000,
+    run: (dice) => [plan(setpoint('421', dice.pick([17, 18, 21]))), plan(setpoint('422', dice.pick([20, 23, 24])))],
+  },
+  {
     name: 'lawless',
     mode: 'live',
     policy: null,
@@ -281,7 +298,9 @@ function policyOf(text: string): Policy {
   return loaded.policy;
 }
 
-const POLICIES = new Map([OPEN, CAREFUL, LENT_BACK, LENT_TO, LAST_COUNTS, ASKS].map((text) => [text, policyOf(text)]));
+const POLICIES = new Map(
+  [OPEN, CAREFUL, LENT_BACK, LENT_TO, LAST_COUNTS, ASKS, APART].map((text) => [text, policyOf(text)]),
+);
 
 const RULES = new Map(
   HABITS.map(({ name, policy }) => [name, policy === null ? null : (POLICIES.get(policy) ?? null)]),

@@ -116,6 +116,9 @@ const DEVICES: readonly Device[] = [
   thermostat('fcu-414', '414'),
   thermostat('fcu-415', '415'),
   thermostat('panel-415', '415-panel'),
+  // Two that keep a distance from each other.
+  thermostat('fcu-421', '421'),
+  thermostat('fcu-422', '422'),
   device(
     'vav-416',
     ['zone', '416'],
@@ -170,4 +173,6 @@ export const READ_POINTS = DEVICES.flatMap(({ id, points }) =>
   points.filter(({ access }) => access !== 'write').map((point) => ({ device: id, point: point.name })),
 );
 /** Setpoints that people and other masters can reach, by register. */
-export const KNOBS = ['fcu-412', 'fcu-413', 'fcu-414', 'fcu-415', 'vav-416'].map((id) => registerOf(id, 'setpoint'));
+export const KNOBS = ['fcu-412', 'fcu-413', 'fcu-414', 'fcu-415', 'fcu-421', 'fcu-422', 'vav-416'].map((id) =>
+  registerOf(id, 'setpoint'),
+);

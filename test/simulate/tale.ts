@@ -45,3 +45,21 @@ export function lanesOf(action: Action): readonly string[] {
   const tool = SITE.devices.get(action.device)?.tools[0];
   return [action.entity_key, ...(tool?.writes.map(({ point }) => registerOf(action.device, point)) ?? [])];
 }
+
+/** Registers that the rules of an action look at beside its own. */
+function looksAt({ operator, action }: Tale): readonly string[] {
+  if (operator !== 'apart') return [];
+  return [registerOf(action.device === 'fcu-421' ? 'fcu-422' : 'fcu-421', 'setpoint')];
+}
+
+/**
+ * An action begins that looks at what others may not move until it has ended. Returns those that are at it, and those that look at what
+ * this one moves. `held`: who has which lane.
+ */
+export function looking(tale: Tale, held: Map<string, string>): readonly string[] {
+  const { action_id } = tale.action;
+  const looked = looksAt(tale);
+  const others = [...looked, ...lanesOf(tale.action).map((lane) => `looked at: ${lane}`)].map((lane) => held.get(lane));
+  for (const lane of looked) held.set(`looked at: ${lane}`, action_id);
+  return others.filter((holder) => holder !== undefined && holder !== action_id);
+}
