@@ -61,5 +61,5 @@ export function looking(tale: Tale, held: Map<string, string>): readonly string[
   const looked = looksAt(tale);
   const others = [...looked, ...lanesOf(tale.action).map((lane) => `looked at: ${lane}`)].map((lane) => held.get(lane));
   for (const lane of looked) held.set(`looked at: ${lane}`, action_id);
-  return others.filter((holder) => holder !== undefined && holder !== action_id);
+  return others.filter((holder): holder is string => holder !== undefined && holder !== action_id);
 }
