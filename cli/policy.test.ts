@@ -98,6 +98,103 @@ describe('policy check', () => {
   });
 });
 
+describe('policy test', () => {
+  const RULES = `version: 1
+rules:
+  - id: rooms
+    match: { capability: hvac.setpoint, entity: 'zone:*' }
+    decision: ALLOW
+    constraints:
+      range: { arg: celsius, min: 16, max: 26, unit: degC, on_exceed: clamp }
+      step: { max: 3 }
+      windows: [{ days: mon-fri, from: '06:00', to: '20:00' }]
+      override: { hold: 4h }
+      quantity: { per_window: { count: 2, window: 1h } }
+      pair: { heat: setpoint, cool: cool_sp, min_gap: 2 }
+      interlocks: [{ point: 'zone:{id}/window_open', must_be: false, max_age: 2m }]
+`;
+  const usual = `operator: comfort, capability: hvac.setpoint, entity: 'zone:1', writes: { setpoint: celsius }, current: 20`;
+  const shut = `'zone:1/window_open': false, 'zone:1/cool_sp': { value: 26, age: 1m }`;
+  const wish = (name: string, over: string, expected: string, points = shut, celsius = 22): string =>
+    `  - { name: ${name}, ${usual}, args: { zone: '1', celsius: ${celsius} }, points: { ${points} }, ${over} expect: { ${expected} } }\n`;
+
+  function casesOf(...cases: readonly string[]): string {
+    const file = written(`policy: [./policy.yaml]\ncases:\n${cases.join('')}`, 'cases.yaml');
+    writeFileSync(join(file, '..', 'policy.yaml'), RULES);
+    return file;
+  }
+
+  test('says of each case whether it holds, by the gates that decide on the box (G-PS-6)', async () => {
+    const file = casesOf(
+      wish('usual', '', 'decision: ALLOW, rule: rooms'),
+      wish(
+        'clamped',
+        'current: 25,',
+        'decision: ALERT, args: { celsius: 26 }',
+        "'zone:1/window_open': false, 'zone:1/cool_sp': 30",
+        27,
+      ).replace('current: 20, ', ''),
+      wish('far', '', 'decision: BLOCK, reason_code: step_exceeded', shut, 24),
+      wish('at night', 'at: wed 22:00,', 'decision: BLOCK, reason_code: outside_window'),
+      wish('at an unknown hour', 'clock: untrusted,', 'decision: BLOCK, reason_code: clock_untrusted'),
+      wish('set by hand', 'hand: 1h,', 'decision: BLOCK, reason_code: override_hold'),
+      wish('a third time', 'sent: [5m, 50m],', 'decision: BLOCK, reason_code: rate_limited'),
+      wish(
+        'a window that is open',
+        '',
+        'decision: BLOCK, reason_code: interlock_tripped',
+        "'zone:1/window_open': true, 'zone:1/cool_sp': 26",
+      ),
+      wish('nobody knows of the window', '', 'decision: BLOCK, reason_code: interlock_tripped', "'zone:1/cool_sp': 26"),
+      wish(
+        'crossing',
+        '',
+        'decision: BLOCK, reason_code: pair_crossed',
+        "'zone:1/window_open': false, 'zone:1/cool_sp': 23",
+      ),
+    );
+    const { code, out, err } = await fibric(['policy', 'test', file]);
+    expect([out.split('\n').filter((text) => !text.startsWith('ok ')), code, err]).toEqual([
+      [''],
+      0,
+      '10 cases, all hold\n',
+    ]);
+  });
+
+  test('shows what was expected, what came instead and why, exit 1', async () => {
+    const file = casesOf(
+      wish('usual', '', 'decision: ALLOW'),
+      wish('far', '', 'decision: ALLOW, rule: rooms', shut, 24),
+    );
+    const { code, out, err } = await fibric(['policy', 'test', file]);
+    expect([code, err]).toEqual([1, '1 of 2 cases do not hold\n']);
+    expect(out).toContain('ok  usual\nfailed  far\n    decision is "BLOCK", expected "ALLOW"\n');
+    expect(out).toContain('(step_exceeded, rule');
+    const json = JSON.parse((await fibric(['policy', 'test', file, '--json'])).out);
+    expect(json).toMatchObject({ object: 'policy_test', failed: 1, results: [{ holds: true }, { holds: false }] });
+  });
+
+  test('names every finding of the file, and of the policy that it is about, exit 2', async () => {
+    const file = casesOf(
+      wish('usual', 'hands: now,', 'decision: PERHAPS').replace(
+        'writes: { setpoint: celsius }',
+        'writes: { setpoint: kelvin }',
+      ),
+    );
+    const bad = await fibric(['policy', 'test', file]);
+    expect([bad.code, bad.err]).toEqual([2, expect.stringContaining('it cannot be tried')]);
+    expect(bad.out).toContain("unknown key 'hands'");
+    expect(bad.out).toMatch(/expect\.decision: .*ALLOW/);
+    const other = casesOf(wish('usual', '', 'decision: ALLOW'));
+    writeFileSync(join(other, '..', 'policy.yaml'), 'version: 2\n');
+    expect(await fibric(['policy', 'test', other])).toMatchObject({
+      code: 2,
+      out: expect.stringContaining('policy.yaml:1:'),
+    });
+    expect((await fibric(['policy', 'test', '/nowhere/cases.yaml'])).code).toBe(4);
+  });
+});
+
 describe('policy sign', () => {
   const KEY = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 

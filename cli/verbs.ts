@@ -222,6 +222,14 @@ export const VERBS: readonly Verb[] = [
     run: async (call) => (await import('./verbs/policy-diff.ts')).diff(call),
   },
   {
+    name: 'policy test',
+    args: '<cases.yaml>',
+    summary:
+      'try the cases of a file on the policies that it names: what is wished for, what is known, what is to come of it',
+    options: ['site', 'json'],
+    run: async (call) => (await import('./verbs/policy-test.ts')).test(call),
+  },
+  {
     name: 'policy sign',
     args: '<file>',
     summary: 'sign a policy file for sites that take only signed ones; writes <file>.sig',

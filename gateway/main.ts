@@ -10,7 +10,7 @@ import { FibricError, formatDuration, messageOf } from '@fibric/sdk';
 import { type LoadedSite, loadSite } from './config/load.ts';
 import { startGateway } from './gateway.ts';
 import { createLog } from './log.ts';
-import { checkPolicies, type PolicyCheck } from './policies/check.ts';
+import { checkPolicies, groundOf, type PolicyCheck } from './policies/check.ts';
 import {
   clockSigns,
   environment,
@@ -38,6 +38,11 @@ export function validateSite(siteFile: string): readonly Finding[] {
 /** Checks the policies of a site, or one policy by what the site in `siteFile` knows. */
 export function checkPolicy(file: string, siteFile: string | null): PolicyCheck {
   return checkPolicies(file, siteFile, (site) => load(site, undefined));
+}
+
+/** What policies may speak about in a site, or why its file cannot be used. Null: without a site. */
+export function policyGround(siteFile: string | null): ReturnType<typeof groundOf> {
+  return groundOf(siteFile, (site) => load(site, undefined));
 }
 
 /** A site file that cannot be used, with every finding. */

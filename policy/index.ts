@@ -1,5 +1,6 @@
 /** May this happen? A pure, fail-closed decision over an action, rules and facts. */
 export { type BasisTerms, basisTerms } from './basis.ts';
+export { type Case, type CaseResult, casesSchema, tryCase } from './cases.ts';
 export { decide } from './decide.ts';
 export { type Decided, type Difference, difference, type Said } from './diff.ts';
 export { explain, explainRules } from './explain.ts';

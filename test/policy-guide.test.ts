@@ -1,7 +1,7 @@
 /** docs/POLICY.md is what people copy from: every example in it goes through the real parser, and what it shows is what is said. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decide, explain, explainRules, ledger } from '@fibric/policy';
+import { casesSchema, checkYaml, decide, explain, explainRules, ledger, tryCase } from '@fibric/policy';
 import { describe, expect, it } from 'vitest';
 import { KIND_NAMES } from '../policy/kinds/table.ts';
 import { fact, facts, findingsOf, policyOf } from '../policy/test/site.ts';
@@ -26,8 +26,14 @@ function asPolicy(text: string): string {
   return `version: 1\nrules:\n  - id: example\n    match: { capability: hvac.setpoint }\n    decision: ALLOW\n    constraints:\n${lines}\n`;
 }
 
+const isCases = ({ text }: { readonly text: string }): boolean => text.startsWith('policy:');
+
 describe('the guide to policies', () => {
-  it.each(blocks('yaml').map(({ heading, text }) => [heading, text]))('loads what it shows under %s', (_, text) => {
+  it.each(
+    blocks('yaml')
+      .filter((block) => !isCases(block))
+      .map(({ heading, text }) => [heading, text]),
+  )('loads what it shows under %s', (_, text) => {
     expect(findingsOf(asPolicy(text))).toEqual([]);
   });
 
@@ -37,6 +43,15 @@ describe('the guide to policies', () => {
     );
     const written = (kind: string): string => (kind === 'value' ? '`maxValue`, `minValue`' : `\`${kind}\``);
     expect(KIND_NAMES.map(written).filter((heading) => !shown.includes(heading))).toEqual([]);
+  });
+
+  it('shows cases that hold for the policy that they are about', () => {
+    const policy = policyOf(blocks('yaml')[0]?.text ?? '');
+    const [shown] = blocks('yaml').filter(isCases);
+    const checked = checkYaml(shown?.text ?? '', 'cases.yaml', casesSchema);
+    if ('findings' in checked) throw new Error(JSON.stringify(checked.findings));
+    const results = checked.value.cases.map((one) => tryCase(policy, one));
+    expect(results.map(({ holds, differs }) => [holds, differs])).toEqual(results.map(() => [true, []]));
   });
 
   it('explains as the product does', () => {

@@ -69,7 +69,8 @@ function namesOf(journal: JournalReader, running: Pick<ActivePolicy, 'names'>): 
   return new Set([...CAPABILITIES.keys(), ...all.flatMap(({ names }) => names)]);
 }
 
-function refused({ io, options }: Call, findings: readonly Finding[]): ExitCode {
+/** A policy, or what is to be tried on it, that has findings. */
+export function refused({ io, options }: Call, findings: readonly Finding[]): ExitCode {
   if (options.json) document(io, { object: 'policy_check', valid: false, policies: [], findings, warnings: [] });
   else for (const finding of findings) line(io, findingLine(finding));
   io.err(`${count(findings.length, 'finding')}: it cannot be tried`);

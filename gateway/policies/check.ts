@@ -2,7 +2,7 @@
 import { CAPABILITIES } from '@fibric/sdk';
 import type { Finding } from '@fibric/policy';
 import type { LoadedSite } from '../config/load.ts';
-import { readPolicy } from '../config/policy-files.ts';
+import { type PolicyGround, readPolicy } from '../config/policy-files.ts';
 import { readSource } from '../config/source.ts';
 
 export interface PolicyCheck {
@@ -24,10 +24,19 @@ export function checkPolicies(
   load: (siteFile: string) => LoadedSite,
 ): PolicyCheck {
   if (isSite(file)) return checkSite(load(file));
-  const site = siteFile === null ? null : load(siteFile);
-  if (site?.kind === 'invalid') return { policies: [], findings: site.findings, warnings: [] };
-  const ground = site?.site ?? { policy_names: new Set(CAPABILITIES.keys()), policy_keys: [] };
+  const ground = groundOf(siteFile, load);
+  if ('findings' in ground) return { policies: [], findings: ground.findings, warnings: [] };
   return checkFiles(null, [{ name: file, file, path: file, shipped: false }], ground);
+}
+
+/** What policies may speak about in the site of this file; without one, what the product knows by itself. */
+export function groundOf(
+  siteFile: string | null,
+  load: (siteFile: string) => LoadedSite,
+): PolicyGround | { readonly findings: readonly Finding[] } {
+  if (siteFile === null) return { policy_names: new Set(CAPABILITIES.keys()), policy_keys: [] };
+  const loaded = load(siteFile);
+  return loaded.kind === 'invalid' ? { findings: loaded.findings } : loaded.site;
 }
 
 /** Only a site file has these; whatever else is wrong with it. */
