@@ -55,7 +55,12 @@ export interface FactSources {
 function pointFact(sources: FactSources, ref: string): PointFact | null {
   const slash = ref.lastIndexOf('/');
   if (slash < 0 || !parseEntityKey(ref.slice(0, slash))) return null;
-  const fact = sources.points.fact(ref.slice(0, slash), ref.slice(slash + 1));
+  return sources.points.fact(ref.slice(0, slash), ref.slice(slash + 1));
+}
+
+/** A point to decide something new on: what was read before a write that nobody has looked at since is uncertain. */
+function pointToDecideOn(sources: FactSources, ref: string): PointFact | null {
+  const fact = pointFact(sources, ref);
   const outdated = fact?.quality === 'good' && sources.unseen.isOutdated(ref, fact.age_ms);
   return outdated ? { ...fact, quality: 'uncertain' } : fact;
 }
@@ -183,14 +188,15 @@ export function gatherFacts(
     lease: leaseOf(sources, job),
     approval: approvalFact(sources, action.action_id),
     alerts: { accepted: told, unreachable_ms: sources.telling.unreachableMs() },
-    point: (ref) => pointFact(sources, ref),
+    point: (ref) => pointToDecideOn(sources, ref),
   };
 }
 
-/** What the interlocks of a job say now. */
+/** What the interlocks of a job say now. What stands is taken back for what was heard, not for what has not been heard of for a moment. */
 export function interlocksOf(sources: FactSources, job: Omit<Job, 'terms' | 'waiting'>): InterlockWatch {
   const about = actionFacts(job.origin.operator, job.action);
-  return watchInterlocks(job.policy, about, () => gatherFacts(sources, job, null));
+  const heard = { point: (ref: string) => pointFact(sources, ref) };
+  return watchInterlocks(job.policy, about, () => ({ ...gatherFacts(sources, job, null), ...heard }));
 }
 
 /** Why equipment that was just started or stopped must stay so yet; null when it need not. */

@@ -103,4 +103,20 @@ describe('outputs that look at each other (G-SF-1, row 80)', () => {
     k.say('fcu-413', 'setpoint', 17);
     expect((await k.propose([setpoint('412', 22)]))[0]?.outcome).toBe('applied');
   });
+
+  it('are not taken back because one of them was written and not read for a moment', async () => {
+    const looks = "interlocks: [{ point: 'zone:413/setpoint', must_be: 17, max_age: 1h }]";
+    const k = kernel(policy(rule('412', `${looks}, lease: { ttl: 30m, fallback: baseline }`), rule('413', '')));
+    expect(await atOnce(k, setpoint('412', 22))).toEqual(['applied:verified']);
+    k.device.onWrite = ({ device }) => void (device === 'fcu-413' && k.device.unreadable.add('setpoint'));
+    expect((await k.propose([setpoint('413', 18)]))[0]?.outcome).toBe('applied_unverified');
+    k.say('fcu-412', 'setpoint', 22);
+    await k.clock.advance(60_000);
+    k.device.unreadable.clear();
+    expect(k.executor.control.leases()).toMatchObject([{ state: 'active' }]);
+    // What is heard of it does take it back.
+    k.say('fcu-413', 'setpoint', 18);
+    await k.clock.advance(10_000);
+    expect([k.executor.control.leases(), k.device.values.get('fcu-412/setpoint')]).toEqual([[], 17]);
+  });
 });
