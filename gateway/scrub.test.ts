@@ -76,6 +76,20 @@ describe('looking the journal through', () => {
     expect(told).toEqual([expect.stringContaining('the journal does not hold: chain: row 2')]);
   });
 
+  it('tells of what is long in short', async () => {
+    const [dataDir, clock] = [scratchDir(), new VirtualClock()];
+    const long = Array.from({ length: 50 }, (_, i) => ({
+      check: 'state' as const,
+      detail: `${i} ${'🙂'.repeat(100_000)}`,
+    }));
+    live(dataDir, clock, async (dir) => ({ ...lookThrough(dir), clean: false, findings: long }));
+    await clock.advance(HOUR);
+    const [row] = scrubs(dataDir);
+    expect(row?.type === 'scrub/1' && row.findings.map(({ detail }) => detail.length)).toEqual([
+      500, 500, 500, 500, 500,
+    ]);
+  });
+
   it('believes the second look, and says when there was none', async () => {
     const [dataDir, clock] = [scratchDir(), new VirtualClock()];
     let looks = 0;

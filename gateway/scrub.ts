@@ -34,7 +34,12 @@ export interface Scrub {
 
 /** Findings that stand in the row: more say nothing more. */
 const FINDINGS_KEPT = 5;
+/** Findings with all that they quote. */
+const MOST_OUTPUT = 64 * 1024 * 1024;
 const PROGRAM = join(import.meta.dirname, `scrub-main${extname(import.meta.url)}`);
+
+/** What differs can be long: a policy, the state of an operator. */
+const inShort = (detail: string): string => detail.slice(0, LIMITS.reasonChars).toWellFormed();
 
 class Scrubbing implements Scrub {
   readonly #options: ScrubOptions;
@@ -76,7 +81,7 @@ class Scrubbing implements Scrub {
 
   #found({ rows, clean, findings }: FsckReport): void {
     const { journal, log } = this.#options;
-    const kept = findings.slice(0, FINDINGS_KEPT);
+    const kept = findings.slice(0, FINDINGS_KEPT).map(({ check, detail }) => ({ check, detail: inShort(detail) }));
     journal.append({ type: 'scrub/1', rows, findings: kept });
     if (clean) return log.info({ rows }, 'the journal was looked through: it holds');
     const [first] = kept;
@@ -93,7 +98,7 @@ export function createScrub(options: ScrubOptions): Scrub {
 /** In a process that gives way to every other. It reads one snapshot, however much is written meanwhile. */
 export const lookThroughApart: LookThrough = (dataDir, signal) =>
   new Promise((resolve, reject) => {
-    const options = { env: {}, signal, maxBuffer: LIMITS.rowBytes };
+    const options = { env: {}, signal, maxBuffer: MOST_OUTPUT };
     const child = execFile(process.execPath, [PROGRAM, dataDir], options, (error, out, err) => {
       if (error === null) resolve(JSON.parse(out) as FsckReport);
       else reject(new FibricError('journal_failed', err.trim() || messageOf(error)));
