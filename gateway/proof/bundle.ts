@@ -48,21 +48,23 @@ class Reading {
     this.#verifier = new Verifier(trust);
   }
 
+  /** One buffer for all of it: a new one for each part would leave the collector a bundle's worth of garbage. */
   read(fd: number): Proof {
-    let held = Buffer.alloc(0);
+    let buffer = Buffer.allocUnsafe(2 * CHUNK_BYTES);
+    let held = 0;
     for (;;) {
-      const chunk = Buffer.allocUnsafe(held.length + CHUNK_BYTES);
-      held.copy(chunk);
-      const length = held.length + readSync(fd, chunk, held.length, CHUNK_BYTES, null);
-      if (length === held.length) return this.#finish(held);
+      if (buffer.length - held < CHUNK_BYTES) buffer = Buffer.concat([buffer], buffer.length + CHUNK_BYTES);
+      const end = held + readSync(fd, buffer, held, CHUNK_BYTES, null);
+      if (end === held) return this.#finish(buffer.subarray(0, held));
       let from = 0;
-      for (let to = chunk.indexOf(10, held.length); to !== -1 && to < length; to = chunk.indexOf(10, from)) {
-        const fault = this.#take(chunk.subarray(from, to));
+      for (let to = buffer.indexOf(10, held); to !== -1 && to < end; to = buffer.indexOf(10, from)) {
+        const fault = this.#take(buffer.subarray(from, to));
         if (fault !== null) return fault;
         from = to + 1;
       }
-      held = chunk.subarray(from, length);
-      if (held.length > LIMITS.bundleLineBytes) return this.#tooLong();
+      buffer.copyWithin(0, from, end);
+      held = end - from;
+      if (held > LIMITS.bundleLineBytes) return this.#tooLong();
     }
   }
 
