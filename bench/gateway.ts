@@ -9,7 +9,7 @@ const DIST = join(ROOT, 'dist');
  * The build as `npm ci` inside it would leave it: its packages find each other and not the sources beside them. Third-party
  * packages are those of the repository.
  */
-function installed(): string {
+export function installed(): string {
   if (!existsSync(join(DIST, 'cli', 'main.js'))) throw new Error('there is no build: npm run build');
   const packages = join(DIST, 'node_modules', '@fibric');
   mkdirSync(packages, { recursive: true });

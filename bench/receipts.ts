@@ -14,7 +14,8 @@ import { idAt, type Row } from '@fibric/gateway/journal/entries';
 import { systemClock } from '@fibric/gateway/system';
 import Database from 'better-sqlite3';
 import { actionOf, intentOf, planOf, receiptOf } from '../test/support/rows.ts';
-import { Child, type Figures, type Goal, now, option, ROOT, rounds, scratch, type Variant } from './lib.ts';
+import { installed } from './gateway.ts';
+import { Child, type Figures, type Goal, now, option, rounds, scratch, type Variant } from './lib.ts';
 
 const RECEIPTS = option('receipts', 1_000_000);
 const GROUP = 100;
@@ -109,7 +110,7 @@ async function opened(): Promise<Figures> {
   return { open_s, new_key_us, known_key_us };
 }
 
-/** In a process of its own, so that its memory is its own. */
+/** The build, in a process of its own, so that its memory is its own. */
 const VERIFIER = `
 import { readFileSync } from 'node:fs';
 import { verifyBundle } from '@fibric/gateway/proof/bundle';
@@ -133,7 +134,9 @@ async function verified(): Promise<Figures> {
   exportBundle(folder, { from: undefined, to: undefined }, bundle);
   const trust = `${bundle}.trust`;
   writeFileSync(trust, `log ${logOf(folder).key}\nquorum none\n`);
-  const child = new Child(process.execPath, ['--input-type=module', '-e', VERIFIER, bundle, trust], { cwd: ROOT });
+  const child = new Child(process.execPath, ['--input-type=module', '-e', VERIFIER, bundle, trust], {
+    cwd: installed(),
+  });
   await child.ended;
   const { kind, receipts, ...figures } = JSON.parse(child.printed) as Verified;
   if (kind !== 'proved' || receipts !== RECEIPTS) throw new Error(child.printed);

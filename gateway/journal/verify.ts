@@ -10,28 +10,28 @@ import type { Entry, ReceiptEntry, Row } from './entries.ts';
 import { needsIntent } from './lifecycle.ts';
 import { consumes } from './projection.ts';
 
-/** Consumed keys, twelve bytes each: half a SHA-256 is plenty against accidents. Grows with their number and with nothing else. */
-class KeySet {
-  #slots = new Uint32Array(3 * 1_024);
+/** One of the parts of a `KeySet`: twelve bytes a key, and room for a few more. */
+class KeyTable {
+  #slots = new Uint32Array(3 * 16);
   #count = 0;
 
-  /** True when it was not in there yet. */
-  add(key: string): boolean {
-    const digest = hash('sha256', key, 'buffer');
-    const words = [digest.readUInt32LE(0) || 1, digest.readUInt32LE(4), digest.readUInt32LE(8)] as const;
-    if (!this.#put(words)) return false;
+  /** True when it was not in there yet. `a` is not 0. */
+  add(a: number, b: number, c: number): boolean {
+    if (!this.#put(a, b, c)) return false;
     this.#count += 1;
-    if (this.#count * 3 * 3 > this.#slots.length * 2) this.#grow();
+    if (this.#count * 3 * 5 > this.#slots.length * 4) this.#grow();
     return true;
   }
 
-  #put([a, b, c]: readonly [number, number, number]): boolean {
+  #put(a: number, b: number, c: number): boolean {
     const slots = this.#slots;
     const places = slots.length / 3;
-    for (let place = a % places; ; place = (place + 1) % places) {
+    for (let place = b % places; ; place = (place + 1) % places) {
       const at = place * 3;
       if (slots[at] === 0) {
-        slots.set([a, b, c], at);
+        slots[at] = a;
+        slots[at + 1] = b;
+        slots[at + 2] = c;
         return true;
       }
       if (slots[at] === a && slots[at + 1] === b && slots[at + 2] === c) return false;
@@ -40,9 +40,24 @@ class KeySet {
 
   #grow(): void {
     const before = this.#slots;
-    this.#slots = new Uint32Array(before.length * 2);
+    this.#slots = new Uint32Array(3 * Math.ceil((before.length / 3) * 1.5));
     for (let at = 0; at < before.length; at += 3)
-      if (before[at] !== 0) this.#put([before[at] as number, before[at + 1] as number, before[at + 2] as number]);
+      if (before[at] !== 0) this.#put(before[at] as number, before[at + 1] as number, before[at + 2] as number);
+  }
+}
+
+/**
+ * Consumed keys, half a SHA-256 of each: plenty against accidents. Grows with their number and with nothing else, and in parts, so that
+ * there are never two of it.
+ */
+class KeySet {
+  readonly #parts = Array.from({ length: 256 }, () => new KeyTable());
+
+  /** True when it was not in there yet. */
+  add(key: string): boolean {
+    const digest = hash('sha256', key, 'buffer');
+    const part = this.#parts[digest[12] as number] as KeyTable;
+    return part.add(digest.readUInt32LE(0) || 1, digest.readUInt32LE(4), digest.readUInt32LE(8));
   }
 }
 
