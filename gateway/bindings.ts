@@ -57,6 +57,7 @@ export function createBindings(site: Site): Bindings {
   };
 }
 
-const movedBy = ({ writes, verify }: DeviceTool): readonly string[] => [
+/** Where it shows that a tool has acted: the points that it writes, and those that it reads back. */
+export const movedBy = ({ writes, verify }: DeviceTool): readonly string[] => [
   ...new Set([...writes, ...(verify?.read ?? [])].map(({ point }) => point)),
 ];

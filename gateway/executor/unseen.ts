@@ -3,6 +3,7 @@
  * interlocks and pairs they are uncertain until the device is heard of again (execution §2.12, "evidence").
  */
 import type { Clock, Outcome } from '@fibric/sdk';
+import { movedBy } from '../bindings.ts';
 import type { Job } from './job.ts';
 
 export interface Unseen {
@@ -20,7 +21,7 @@ export function createUnseen(clock: Clock): Unseen {
   return {
     ended({ resolution: { device, tool } }, outcome) {
       if (!UNREAD.has(outcome)) return;
-      for (const { point } of [...tool.writes, ...(tool.verify?.read ?? [])])
+      for (const point of movedBy(tool))
         writtenMs.set(`${device.entity.kind}:${device.entity.id}/${point}`, clock.monoMs());
     },
     isOutdated(ref, ageMs) {

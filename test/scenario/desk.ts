@@ -6,8 +6,8 @@ import type { Receipt } from '@fibric/sdk';
 import { type Behaviour, createModbusServer, ModbusUnit, type ModbusServer } from '@fibric/simulators/modbus/server';
 import { systemClock } from '@fibric/simulators/system';
 import type { Ends } from '../support/ends.ts';
-import { PUPPET_FILES } from '../support/puppet.ts';
-import type { Files, RealGateway } from '../support/real-gateway.ts';
+import { PUPPET_FILES, PUPPET_OPERATOR } from '../support/puppet.ts';
+import { type Files, HEAD, type RealGateway } from '../support/real-gateway.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** °C in registers: signed tenths. */
@@ -72,6 +72,19 @@ export class Desk {
     );
   }
 }
+
+/** A site of one desk and the thermostat of zone 1 on its line, under `puppet/policy.yaml`. */
+export const siteOfOne = (desk: Desk, { port }: Pick<Line, 'port'>): string => `${HEAD}
+profiles: ./profiles
+connections:
+  desk: { driver: modbus, url: 'tcp://127.0.0.1:${desk.port}' }
+  line-1: { driver: modbus, url: 'tcp://127.0.0.1:${port}', timeout: 300ms }
+devices:
+${desk.devices()}
+  - { id: unit-1, connection: line-1, unit: 1, profile: quick, entity: 'zone:1' }
+bindings: { hvac.setpoint: [line-1] }
+operators: { ${PUPPET_OPERATOR} }
+`;
 
 export interface Line {
   readonly port: number;

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { StatusView } from '@fibric/gateway/api/view';
 import { ends } from '../support/ends.ts';
-import { PUPPET_OPERATOR } from '../support/puppet.ts';
 import { HEAD, RealGateway, startGateway, writeFiles } from '../support/real-gateway.ts';
 import { waitFor } from '../support/wait.ts';
-import { Desk, DESK_FILES, openLine, tenths } from './desk.ts';
+import { Desk, DESK_FILES, openLine, siteOfOne, tenths } from './desk.ts';
 
 const end = ends();
 
@@ -46,24 +45,15 @@ it('R1 R2 a broken journal does not keep the site down: it is moved aside, and o
 it('R3 what a broken journal had lent is taken back by the one that follows, before anybody has acknowledged anything (row 98)', async () => {
   const zone = 1;
   const desk = await Desk.open(end, zone);
-  const { port, unit } = await openLine(end, zone);
+  const line = await openLine(end, zone);
+  const { unit } = line;
   const gateway = await startGateway(end, {
     ...DESK_FILES,
     'puppet/policy.yaml': `version: 1
 rules:
   - { id: lent, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { lease: { ttl: 3s, fallback: baseline } } }
 `,
-    'site.yaml': `${HEAD}
-profiles: ./profiles
-connections:
-  desk: { driver: modbus, url: 'tcp://127.0.0.1:${desk.port}' }
-  line-1: { driver: modbus, url: 'tcp://127.0.0.1:${port}', timeout: 300ms }
-devices:
-${desk.devices()}
-  - { id: unit-1, connection: line-1, unit: 1, profile: quick, entity: 'zone:1' }
-bindings: { hvac.setpoint: [line-1] }
-operators: { ${PUPPET_OPERATOR} }
-`,
+    'site.yaml': siteOfOne(desk, line),
   });
   await waitFor('unit-1 to be read', async () => (await gateway.point('unit-1/setpoint')).quality === 'good');
   expect(await desk.order(gateway, zone, 22)).toMatchObject({ outcome: 'applied', lease: { state: 'active' } });

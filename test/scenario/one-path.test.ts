@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { ends } from '../support/ends.ts';
-import { PUPPET_OPERATOR } from '../support/puppet.ts';
-import { HEAD, RealGateway, writeFiles } from '../support/real-gateway.ts';
+import { RealGateway, writeFiles } from '../support/real-gateway.ts';
 import { rowsOf } from '../support/rows.ts';
 import { waitFor } from '../support/wait.ts';
-import { Desk, DESK_FILES, type Line, openLine, tenths } from './desk.ts';
+import { Desk, DESK_FILES, type Line, openLine, siteOfOne, tenths } from './desk.ts';
 
 const end = ends();
 const ZONE = 1;
@@ -40,17 +39,7 @@ it.each([
       ...DESK_FILES,
       'puppet/policy.yaml': 'version: 1\nallow: [hvac.setpoint]\n',
       'planted.mjs': planted(line.port),
-      'site.yaml': `${HEAD}
-profiles: ./profiles
-connections:
-  desk: { driver: modbus, url: 'tcp://127.0.0.1:${desk.port}' }
-  line-1: { driver: modbus, url: 'tcp://127.0.0.1:${line.port}', timeout: 300ms }
-devices:
-${desk.devices()}
-  - { id: unit-1, connection: line-1, unit: ${ZONE}, profile: quick, entity: 'zone:1' }
-bindings: { hvac.setpoint: [line-1] }
-operators: { ${PUPPET_OPERATOR} }
-`,
+      'site.yaml': siteOfOne(desk, line),
     });
     const env = bad ? { NODE_OPTIONS: `--import=${pathToFileURL(join(dir, 'planted.mjs')).href}` } : {};
     const gateway = end.add(new RealGateway(dir, env), (one) => one.stop());
