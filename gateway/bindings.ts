@@ -1,4 +1,5 @@
 /** Capability and entity → the one device tool that does it: the only indirection between what is wanted and what is wired. */
+import type { PointState } from '@fibric/sdk';
 import type { Connection, Device, DeviceTool, Point, Site } from './config/site.ts';
 
 export type Resolution =
@@ -10,8 +11,8 @@ export type Resolution =
 
 export interface Bindings {
   resolve(capability: string, entityKey: string): Resolution;
-  /** A tool of a known device, for actions found at boot. */
-  tool(device: string, capability: string): Extract<Resolution, { kind: 'tool' }> | null;
+  /** The tool of what was written or leased before, as far as these points go: of a lease some may have been taken over. */
+  tool(device: string, capability: string, points: readonly PointState[]): Extract<Resolution, { kind: 'tool' }> | null;
   /** Connection ids of a capability; empty when unbound. */
   bound(capability: string): readonly string[];
   /** A point of an entity; of several devices that carry it, the first. */
@@ -49,11 +50,27 @@ export function createBindings(site: Site): Bindings {
       if (!site.bindings.has(capability)) return { kind: 'unbound' };
       return byEntity.get(`${capability}\n${entityKey}`) ?? { kind: 'no_device' };
     },
-    tool: (device, capability) => byDevice.get(`${device}\n${capability}`) ?? null,
+    tool(device, capability, points) {
+      const found = byDevice.get(`${device}\n${capability}`);
+      return found ? { ...found, tool: asFarAs(found.tool, points) } : null;
+    },
     point: (entityKey, name) => points.get(`${entityKey}/${name}`) ?? null,
     outputs: (ref) => outputs.get(ref) ?? [],
     bound: (capability) => site.bindings.get(capability) ?? [],
     capability: (name) => capabilities.get(name) ?? null,
+  };
+}
+
+/** The part of a tool that moves these points. */
+function asFarAs(tool: DeviceTool, points: readonly PointState[]): DeviceTool {
+  const moves = (point: string): boolean => points.some((one) => one.point === point);
+  if (tool.writes.every(({ point }) => moves(point))) return tool;
+  const read = tool.verify?.read.filter(({ written }) => moves(written)) ?? [];
+  return {
+    ...tool,
+    writes: tool.writes.filter(({ point }) => moves(point)),
+    verify: tool.verify && read.length > 0 ? { ...tool.verify, read } : null,
+    physical_points: tool.physical_points.filter((_, i) => moves(tool.writes[i]?.point ?? '')),
   };
 }
 

@@ -64,6 +64,6 @@ function toolOn(place: DevicePlace, tool: ProfileTool, points: readonly Point[],
     name: tool.capability.name,
     device: place.id,
     connection: place.connection,
-    physical_points: [...new Set(outputs)].toSorted(),
+    physical_points: outputs,
   };
 }

@@ -65,7 +65,7 @@ export interface DeviceTool {
   /** For a pulse: a counter on the device that shows whether it happened. */
   readonly proof: { readonly point: string } | null;
   readonly timeout_ms: number;
-  /** Stable names of the outputs behind `writes`: two names for one register give the same (G-SF-1). */
+  /** Stable names of the outputs behind `writes`, one for each in their order: two names for one register give the same (G-SF-1). */
   readonly physical_points: readonly string[];
 }
 

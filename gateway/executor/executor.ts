@@ -317,14 +317,14 @@ class SiteExecutor implements RunningExecutor {
     ending: Ending,
   ): Promise<Receipt> {
     const { journal, onReceipt } = this.#deps;
-    const { lease_id, said } = leaseEffect(journal.projection, action, ending);
+    const { changed, said } = leaseEffect(journal.projection, action, ending);
     const approval = receiptApproval(journal.projection, action.action_id);
     const entry = receiptEntry(this.#site, origin, reasoning, action, { ...ending, ...said, approval });
     const { row, hash } = journal.append(entry);
     tellEnd(this.#deps, row);
     tripAfter(this.#dispose, origin, action, row);
     await journal.durable();
-    if (lease_id !== null) this.control.changed(lease_id);
+    for (const lease_id of changed) this.control.changed(lease_id);
     const receipt = receiptOf(row, hash);
     onReceipt(receipt);
     return receipt;
@@ -344,7 +344,7 @@ class SiteExecutor implements RunningExecutor {
 
   #jobOf(open: OpenAction): Job | null {
     const { action, origin, reasoning, waiting } = open;
-    const resolution = this.#deps.bindings.tool(action.device, action.capability);
+    const resolution = this.#deps.bindings.tool(action.device, action.capability, action.target);
     const policy = this.#deps.policies.of(origin.operator_uid);
     const terms = executionTerms(policy, actionFacts(origin.operator, action));
     return resolution && { origin, reasoning, action, resolution, policy, terms, waiting, admittedBefore: 0 };

@@ -20,13 +20,13 @@ import {
 import { type Clock, LIMITS, parseEntityKey, type Provenance, type Reading } from '@fibric/sdk';
 import type { Telling } from '../alerts/outbox.ts';
 import type { Action } from '../journal/entries.ts';
-import type { Lease } from '../journal/leases.ts';
 import type { Change, Projection } from '../journal/projection.ts';
 import type { Points } from '../kernel.ts';
 import type { LocalTime } from '../local-time.ts';
 import { approvalFact, type People } from './approval.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Job } from './job.ts';
+import { leasesOn } from './lease.ts';
 import type { KeyTime } from './keys.ts';
 import type { Sent } from './sent.ts';
 import type { Unseen } from './unseen.ts';
@@ -116,13 +116,6 @@ function changesOf(sources: FactSources, device: string, point: string): Pick<Fa
   return { changes, changes_reach_ms };
 }
 
-/** The leases of others on what is about to be written. */
-function leasesOn({ projection }: FactSources, { resolution }: Pick<Job, 'resolution'>): readonly Lease[] {
-  const { physical_points } = resolution.tool;
-  const leases = [...projection.leases.rows.values()];
-  return leases.filter((lease) => lease.physical_points.some((point) => physical_points.includes(point)));
-}
-
 function overrideOf(sources: FactSources, { action }: Pick<Job, 'action'>): OverrideFact {
   const status = action.target.map(({ point }) => sources.points.get(action.device, point));
   if (status.some((one) => one?.quality_reason === 'local_override'))
@@ -134,8 +127,8 @@ function overrideOf(sources: FactSources, { action }: Pick<Job, 'action'>): Over
 }
 
 /** Operators have no priority classes yet: all are of one. */
-function holdersOf(sources: FactSources, job: Pick<Job, 'origin' | 'resolution'>): readonly HolderFact[] {
-  return leasesOn(sources, job)
+function holdersOf(sources: FactSources, job: Pick<Job, 'origin' | 'action' | 'resolution'>): readonly HolderFact[] {
+  return leasesOn(sources.projection, job)
     .filter(({ origin, ttl_ms }) => origin.operator_uid !== job.origin.operator_uid && ttl_ms !== null)
     .map(({ origin, granted }) => ({
       operator: origin.operator,
@@ -147,7 +140,7 @@ function holdersOf(sources: FactSources, job: Pick<Job, 'origin' | 'resolution'>
 /** What a state that is set can be left to; what else is done cannot be taken back. */
 function leaseOf(sources: FactSources, job: Pick<Job, 'action' | 'origin' | 'resolution'>): LeaseFact | null {
   if (job.action.effect_class !== 'absolute_set') return null;
-  const own = leasesOn(sources, job).find(({ origin }) => origin.operator_uid === job.origin.operator_uid);
+  const own = leasesOn(sources.projection, job).find(({ origin }) => origin.operator_uid === job.origin.operator_uid);
   return {
     deadman: sources.heartbeat === job.action.device ? 'device' : 'gateway',
     fallbacks: ['relinquish', 'baseline', 'value'],

@@ -40,7 +40,7 @@ export async function settleInherited(deps: InheritedDeps, doubt: InheritedDoubt
 
 async function lookAt(deps: InheritedDeps, doubt: InheritedDoubt): Promise<Conclusion | null> {
   const { capability, device, entity_key, baseline } = doubt;
-  const resolution = deps.bindings.tool(device, capability);
+  const resolution = deps.bindings.tool(device, capability, doubt.target);
   if (!resolution) {
     const reason = `device ${device} no longer offers ${capability} in this site`;
     return { conclusion: 'unknown', reason, readback: [] };

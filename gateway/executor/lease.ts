@@ -14,14 +14,19 @@ import type { Ending, Job } from './job.ts';
 const sharesOutput = (lease: Lease, physicalPoints: readonly string[]): boolean =>
   lease.physical_points.some((point) => physicalPoints.includes(point));
 
-/** The lease on what the job writes, under whatever name; null when there is none. */
-export function leaseOn(projection: Projection, { action, resolution }: Job): Lease | null {
-  for (const lease of projection.leases.rows.values()) {
-    if (action.releases === lease.lease_id) continue;
-    if (sharesOutput(lease, resolution.tool.physical_points)) return lease;
-  }
-  return null;
+/** The leases on what the job writes, under whatever names; the one that it takes back is not among them. */
+export function leasesOn(
+  { leases }: Pick<Projection, 'leases'>,
+  { action, resolution }: Pick<Job, 'action' | 'resolution'>,
+): readonly Lease[] {
+  return [...leases.rows.values()].filter(
+    (lease) => action.releases !== lease.lease_id && sharesOutput(lease, resolution.tool.physical_points),
+  );
 }
+
+/** The lease that the job's own wish has already; null when there is none. */
+export const leaseOfWish = (projection: Projection, job: Job): Lease | null =>
+  leasesOn(projection, job).find(({ action }) => action.intent_key === job.action.intent_key) ?? null;
 
 /** Site time until it ends; 0 or less when it has, also when nobody can tell (G-CL-5). Infinity: it does not end by itself. */
 export function remainingMs(lease: Lease, elapsed: Elapsed): number {
@@ -54,27 +59,34 @@ export function grantOf(
   const { terms, action, resolution } = job;
   const hold = holdTerms(job);
   if ((terms.lease === null && hold === null) || action.effect_class !== 'absolute_set') return null;
-  const current = leaseOn(projection, job);
-  const continues = current !== null && current.action.intent_key === action.intent_key;
   const { tool } = resolution;
   return {
-    lease_id: continues ? current.lease_id : idAt('ls', seq),
+    lease_id: leaseOfWish(projection, job)?.lease_id ?? idAt('ls', seq),
     ttl_ms,
     max_hold_ms: terms.lease?.max_hold ?? null,
     fallback: terms.lease?.fallback ?? 'baseline',
     hold,
-    baseline: current?.baseline ?? writtenBefore(job, before),
+    baseline: wayBack(leasesOn(projection, job), job, before),
     watch: tool.verify?.read ?? tool.writes.map(({ point }) => ({ point, written: point })),
     physical_points: tool.physical_points,
   };
 }
 
-function writtenBefore({ action }: Job, { baseline }: Before): readonly PointState[] {
-  return action.target.map(({ point }) => ({
-    point,
-    value: baseline.find((state) => state.point === point)?.value ?? null,
-  }));
+/**
+ * Where each point was before any lease: what a lease found, else what is there now. Nobody knows of an output that is leased under
+ * another name: what that lease found is in the terms of that name.
+ */
+function wayBack(leases: readonly Lease[], { action, resolution }: Job, before: Before): readonly PointState[] {
+  return action.target.map(({ point }, i) => {
+    const output = resolution.tool.physical_points[i] ?? '';
+    const lease = leases.find(({ physical_points }) => physical_points.includes(output));
+    if (lease && lease.action.device !== action.device) return { point, value: null };
+    return { point, value: valueAt(lease?.baseline ?? before.baseline, point) };
+  });
 }
+
+const valueAt = (states: readonly PointState[], point: string): PointValue =>
+  states.find((state) => state.point === point)?.value ?? null;
 
 /** A lease that could not be taken back is not granted (P9). */
 export function ungrantable(projection: Projection, job: Job, before: Before): Ending | null {
@@ -96,18 +108,15 @@ export function fallbackOf(
   ours: readonly PointState[],
 ): readonly PointState[] {
   return ours.map(({ point }, i) => {
-    const before = baseline.find((state) => state.point === point)?.value ?? null;
-    return { point, value: i === 0 && typeof fallback === 'object' ? fallback.value : before };
+    return { point, value: i === 0 && typeof fallback === 'object' ? fallback.value : valueAt(baseline, point) };
   });
 }
 
 /** With an interlock tripped a release may only go towards the baseline, never beyond what is there now. */
 export function awayFromTrip(lease: Lease, towards: readonly PointState[]): readonly PointState[] {
-  const find = (states: readonly PointState[], point: string): PointValue =>
-    states.find((state) => state.point === point)?.value ?? null;
   return towards.map(({ point, value }) => {
-    const from = find(lease.ours, point);
-    const to = find(lease.baseline, point);
+    const from = valueAt(lease.ours, point);
+    const to = valueAt(lease.baseline, point);
     const between =
       typeof value === 'number' && typeof from === 'number' && typeof to === 'number'
         ? value >= Math.min(from, to) && value <= Math.max(from, to)
@@ -124,29 +133,29 @@ export function leaseWord(
   return { id: lease_id, ttl_s: ttl_ms === null ? null : ttl_ms / 1_000, fallback, state };
 }
 
-/** What an ending means for a lease, before it is journaled: which one, and what the receipt says of it. */
+/** What an ending means for leases, before it is journaled: which ones it changes, and what the receipt says of its own. */
 export interface LeaseEffect {
-  readonly lease_id: string | null;
+  readonly changed: readonly string[];
   readonly said: Pick<Ending, 'lease' | 'refers_to'>;
 }
 
 export function leaseEffect(projection: Projection, action: Action | RefusedAction, ending: Ending): LeaseEffect {
-  if (ending.lease) return { lease_id: ending.lease.id, said: {} };
-  if (!('device' in action)) return { lease_id: null, said: {} };
+  if (ending.lease) return { changed: [ending.lease.id], said: {} };
+  if (!('device' in action)) return { changed: [], said: {} };
   if (action.releases !== undefined) {
     const lease = projection.leases.rows.get(action.releases);
     const said = lease ? { lease: leaseWord(lease, releaseState(ending.outcome)), refers_to: receiptsOf([lease]) } : {};
-    return { lease_id: action.releases, said };
+    return { changed: [action.releases], said };
   }
   const grant = projection.open.rows.get(action.action_id)?.intent?.lease ?? null;
-  if (grant === null || !leavesOurs(ending)) return { lease_id: null, said: {} };
+  if (grant === null || !leavesOurs(ending)) return { changed: [], said: {} };
   const others = [...projection.leases.rows.values()].filter(
     (lease) => lease.lease_id !== grant.lease_id && sharesOutput(lease, grant.physical_points),
   );
   const word = grant.ttl_ms === null ? {} : { lease: leaseWord(grant, 'active') };
   // The winner names whose lease it has taken over.
   const over = others.length === 0 ? {} : { refers_to: receiptsOf(others) };
-  return { lease_id: grant.lease_id, said: { ...word, ...over } };
+  return { changed: [grant, ...others].map(({ lease_id }) => lease_id), said: { ...word, ...over } };
 }
 
 /** The receipts that opened or moved them, as far as this journal has them. */
@@ -158,10 +167,17 @@ function releaseState(outcome: Outcome): LeaseState {
   return outcome === 'superseded_externally' ? 'yielded' : 'release_failed';
 }
 
-/** Why the lease on what a job writes stands in its way, or null when it does not. */
+/** Why a lease on what a job writes stands in its way, or null when none does. */
 export function leaseRefusal(projection: Projection, elapsed: Elapsed, job: Job): Ending | null {
-  const lease = leaseOn(projection, job);
-  if (!lease || lease.ttl_ms === null) return null;
+  for (const lease of leasesOn(projection, job)) {
+    const refusal = refusedFor(lease, elapsed, job);
+    if (refusal !== null) return refusal;
+  }
+  return null;
+}
+
+function refusedFor(lease: Lease, elapsed: Elapsed, job: Job): Ending | null {
+  if (lease.ttl_ms === null) return null;
   const { lease_id, origin } = lease;
   if (remainingMs(lease, elapsed) <= 0) {
     const reason = `the lease ${lease_id} has ended; the device is taken back to where it was first`;

@@ -11,7 +11,7 @@ import type { ConcludeDeps } from './conclude.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Ending, Job } from './job.ts';
 import type { Journal } from '../journal/journal.ts';
-import { holdTerms, leaseOn } from './lease.ts';
+import { holdTerms, leasesOn } from './lease.ts';
 import { standing } from './standing.ts';
 
 export interface OverrideDeps extends BeforeSources, Pick<ConcludeDeps, 'ioClock' | 'stopping'> {
@@ -78,7 +78,8 @@ export async function confirmed(deps: OverrideDeps, job: Job, lease: Lease): Pro
 
 /** At the head of the lane, with the device freshly read: the ending of a job that would write over a hand. */
 export async function overridden(deps: OverrideDeps, job: Job, before: Before): Promise<Ending | null> {
-  const lease = leaseOn(deps.journal.projection, job);
+  // One under another name is looked at by that name.
+  const leases = leasesOn(deps.journal.projection, job).filter(({ action }) => action.device === job.action.device);
   const blocked = (reason: string): Ending => ({
     outcome: 'blocked',
     stage: 'authority',
@@ -88,13 +89,16 @@ export async function overridden(deps: OverrideDeps, job: Job, before: Before): 
   });
   if (before.readings.some(({ quality_reason }) => quality_reason === 'local_override')) {
     const hold = holdTerms(job);
-    if (lease || hold) await yieldTo(deps, 'local_override', { job, lease, hold }, before.readings);
+    for (const lease of leases) await yieldTo(deps, 'local_override', { job, lease, hold }, before.readings);
+    if (leases.length === 0 && hold) await yieldTo(deps, 'local_override', { job, lease: null, hold }, before.readings);
     return blocked(`${job.action.device} says that it is under local control`);
   }
-  if (!lease || before.fault || job.origin.mode === 'shadow') return null;
-  if ((await standing(deps, job, lease, before)).kind !== 'theirs') return null;
-  if (!(await confirmed(deps, job, lease)) || lease.hold === null) return null;
-  return blocked(
-    `${job.action.device} was set by hand since ${lease.receipt_id ?? 'it was written'}; left alone for now`,
-  );
+  if (before.fault || job.origin.mode === 'shadow') return null;
+  for (const lease of leases) {
+    if ((await standing(deps, job, lease, before)).kind !== 'theirs') continue;
+    if (!(await confirmed(deps, job, lease)) || lease.hold === null) continue;
+    const since = lease.receipt_id ?? 'it was written';
+    return blocked(`${job.action.device} was set by hand since ${since}; left alone for now`);
+  }
+  return null;
 }

@@ -37,7 +37,7 @@ const GONE: Released = { kind: 'ended', how: 'gone', receipt: null };
 /** A job about the leased write: its device, its lane, its rules. Null when the site has lost the device or its tool. */
 export function jobOfLease(deps: Pick<DisposeDeps, 'bindings' | 'policyOf'>, lease: Lease): Job | null {
   const { action, origin } = lease;
-  const resolution = deps.bindings.tool(action.device, action.capability);
+  const resolution = deps.bindings.tool(action.device, action.capability, lease.ours);
   const policy = deps.policyOf(origin.operator_uid);
   const terms = executionTerms(policy, actionFacts(origin.operator, action));
   return resolution && { origin, reasoning: null, action, resolution, policy, terms, waiting: null, admittedBefore: 0 };
@@ -54,10 +54,11 @@ export async function release(deps: DisposeDeps, leaseId: string, cause: Cause):
   if (hold.kind !== 'held') return later('others are at work on the device');
   try {
     const lease = leases.rows.get(leaseId);
-    if (!lease) return GONE;
+    const now = lease && jobOfLease(deps, lease);
+    if (!now) return GONE;
     if (cause.kind === 'expired' && remainingMs(lease, deps.elapsed) > 0) return { kind: 'kept' };
     if (stopped(deps.journal.projection, 'lease')) return later('the gateway is stopped');
-    return await takeBack(deps, { ...job, action: lease.action, origin: lease.origin }, lease, cause);
+    return await takeBack(deps, now, lease, cause);
   } finally {
     hold.release();
   }

@@ -5,7 +5,7 @@ import type { Lease } from '../journal/leases.ts';
 import { type Before, readBefore } from './before.ts';
 import { currentFact, type FactSources, gatherFacts, judge, leaseMs } from './facts.ts';
 import type { Ending, Job } from './job.ts';
-import { leaseOn, leaseWord, receiptsOf, remainingMs } from './lease.ts';
+import { leaseOfWish, leaseWord, receiptsOf, remainingMs } from './lease.ts';
 import { overridden, type OverrideDeps } from './override.ts';
 import { standing } from './standing.ts';
 import { stopped } from './stop.ts';
@@ -17,9 +17,11 @@ export interface RenewDeps extends OverrideDeps {
 /** The lease that the job may renew: its own wish, still running, and its rules renew. */
 function renewable({ journal, elapsed }: RenewDeps, job: Job): Lease | null {
   const { projection } = journal;
-  const lease = leaseOn(projection, job);
+  const lease = leaseOfWish(projection, job);
   const wanted = job.terms.lease?.renew === true && job.origin.mode !== 'shadow' && !stopped(projection);
-  if (!lease || !wanted || lease.ttl_ms === null || lease.action.intent_key !== job.action.intent_key) return null;
+  if (!lease || !wanted || lease.ttl_ms === null) return null;
+  // With a part of it taken over, the wish is not fulfilled any more.
+  if (lease.ours.length < job.action.target.length) return null;
   return remainingMs(lease, elapsed) > 0 ? lease : null;
 }
 

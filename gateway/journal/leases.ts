@@ -80,7 +80,7 @@ export function leaseReceipt(
   }
   if (!leavesOurs(row)) return;
   const before = overlapping(projection, action, grant);
-  for (const lease of before) leases.delete(lease.lease_id);
+  for (const lease of before) takeOver(projection, lease, action, grant);
   if (!grant) return;
   const same = before.find((lease) => lease.lease_id === grant.lease_id);
   const mark = markOf(row);
@@ -112,6 +112,22 @@ export function overlapping(projection: Projection, action: Action, grant: Lease
       lease.action.target.some(({ point }) => action.target.some((target) => target.point === point))) ||
     lease.physical_points.some((point) => grant?.physical_points.includes(point));
   return [...projection.leases.rows.values()].filter(shares);
+}
+
+/** A lease keeps, and takes back at its time, what an action has left of it; what was written over is its no longer. */
+function takeOver({ leases }: Projection, lease: Lease, { device, target }: Action, grant: LeaseGrant | null): void {
+  const stays = lease.ours.map(({ point }, i) => {
+    const here = lease.action.device === device && target.some((written) => written.point === point);
+    return !here && grant?.physical_points.includes(lease.physical_points[i] ?? '') !== true;
+  });
+  const ours = lease.ours.filter((_, i) => stays[i]);
+  if (ours.length === 0 || lease.lease_id === grant?.lease_id) return leases.delete(lease.lease_id);
+  leases.set(lease.lease_id, {
+    ...lease,
+    ours,
+    watch: lease.watch.filter(({ written }) => ours.some(({ point }) => point === written)),
+    physical_points: lease.physical_points.filter((_, i) => stays[i]),
+  });
 }
 
 function releaseReceipt(projection: Projection, leaseId: string, row: Row<ReceiptEntry>): void {

@@ -1,0 +1,228 @@
+/** Tools that write some of the same outputs: a scene sets both lamps of a zone, a level dims the left one, a spot the right one. */
+import fc from 'fast-check';
+import { z } from 'zod';
+import { loadPolicy } from '@fibric/policy';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { CAPABILITIES, type Capability, type DriverModule } from '@fibric/sdk';
+import { FakeDevice } from '../../test/support/fake-device.ts';
+import { type Kernel, type KernelOptions, startKernel } from '../../test/support/kernel.ts';
+import { scratchDir } from '../../test/support/scratch.ts';
+import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { createBindings } from '../bindings.ts';
+import type { Connection, Device, DeviceTool, Point, Site, WriteSource } from '../config/site.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const LAMPS = ['left', 'right'] as const;
+type Lamp = (typeof LAMPS)[number];
+
+const SPOT: Capability = {
+  ...(CAPABILITIES.get('lighting.level') as Capability),
+  name: 'lighting.spot',
+  input: z.strictObject({ zone: z.string(), percent: z.number() }) as z.ZodType<Record<string, unknown>>,
+  action: 'spot',
+};
+
+function tool(capability: Capability | undefined, writes: Readonly<Partial<Record<Lamp, WriteSource>>>): DeviceTool {
+  const written = LAMPS.filter((lamp) => writes[lamp]);
+  return {
+    capability: capability as Capability,
+    name: String(capability?.name),
+    device: 'lamps',
+    connection: 'lights',
+    effect: 'absolute_set',
+    writes: written.map((point) => ({ point, from: writes[point] as WriteSource })),
+    verify: {
+      read: written.map((point) => ({ point, written: point })),
+      tolerance: 0,
+      settle_ms: 100,
+      late_write_window_ms: 3_000,
+      tries: 2,
+    },
+    proof: null,
+    timeout_ms: 1_000,
+    physical_points: written.map((lamp) => `lights/${lamp}`),
+  };
+}
+
+const percent: WriteSource = { kind: 'argument', argument: 'percent', map: null };
+const TOOLS = [
+  tool(CAPABILITIES.get('lighting.scene'), {
+    left: { kind: 'constant', value: 80 },
+    right: { kind: 'constant', value: 80 },
+  }),
+  tool(CAPABILITIES.get('lighting.level'), { left: percent }),
+  tool(SPOT, { right: percent }),
+];
+
+function lamps(): Device {
+  const points = LAMPS.map(
+    (name): Point => ({
+      ...{ name, device: 'lamps', access: 'read_write', poll_ms: 1_000, deadband: null, address: null, unit: null },
+      ...{ event_type: `zone.${name}`, plausibility: { range: null, spike: null, stuck_ms: null }, stale_ms: 60_000 },
+    }),
+  );
+  const spec = { id: 'lamps', options: null, points };
+  const place = { id: 'lamps', connection: 'lights', profile: 'lamps', entity: { kind: 'zone', id: '1' } };
+  return { ...place, spec, points, identity: [], reads: {}, tools: TOOLS };
+}
+
+const constrained = (capability: string, constraints: string): string =>
+  `  - { id: ${capability}, match: { capability: lighting.${capability} }, decision: ALLOW, constraints: { ${constraints} } }\n`;
+/** Everybody may take over from everybody, after the minute that is left to each. */
+const SHARED = 'authority: { preempt: [comfort, guest] }';
+const HAND = 'override: { hold: 2h }';
+const lease = (ttl: string): string => `lease: { ttl: ${ttl}, renew: true, max_hold: 4h, fallback: baseline }`;
+const POLICY = `version: 1
+rules:
+${constrained('scene', `${lease('1h')}, ${SHARED}, ${HAND}`)}${constrained('level', `${lease('10m')}, ${SHARED}`)}${constrained('spot', `${lease('20m')}, ${SHARED}, ${HAND}`)}`;
+
+function kernel(options: Partial<KernelOptions> = {}, text = POLICY): Kernel {
+  const device = options.device ?? new FakeDevice();
+  for (const lamp of LAMPS) if (!device.values.has(`lamps/${lamp}`)) device.values.set(`lamps/${lamp}`, 20);
+  const connection: Connection = {
+    id: 'lights',
+    driver: { unsolicited: false } as DriverModule,
+    options: null,
+    devices: [lamps()],
+  };
+  const bindings = createBindings({
+    connections: new Map([['lights', connection]]),
+    bindings: new Map(TOOLS.map(({ name }) => [name, ['lights']])),
+  } as unknown as Site);
+  const names = { capabilities: new Set(TOOLS.map(({ name }) => name)), tools: new Set<string>() };
+  const loaded = loadPolicy([{ file: 'policy.yaml', text }], names);
+  if (!('policy' in loaded)) throw new Error(JSON.stringify(loaded));
+  const { policy } = loaded;
+  const parts = { bindings, policies: { of: () => policy, all: () => [{ policy }] } };
+  const k = startKernel({ dataDir: scratchDir(), ...options, device, parts });
+  onTestFinished(() => k.close());
+  return k;
+}
+
+/** The same devices and folder, another boot. */
+async function restart(k: Kernel): Promise<Kernel> {
+  await k.clock.until(k.close());
+  const { dataDir, device, clock } = k;
+  return kernel({ dataDir, device, clock: new VirtualClock(clock.wallMs()), bootId: `boot-${clock.wallMs()}` });
+}
+
+const by = (name: string) => ({
+  operator: { name, uid: name, version: 'local' },
+  requires: TOOLS.map((one) => one.name),
+});
+const SCENE = { capability: 'lighting.scene', args: { zone: '1', scene: 'work' } };
+const level = (percent: number) => ({ capability: 'lighting.level', args: { zone: '1', percent } });
+const spot = (percent: number) => ({ capability: 'lighting.spot', args: { zone: '1', percent } });
+const lit = (k: Kernel) => LAMPS.map((lamp) => k.device.values.get(`lamps/${lamp}`));
+const leased = (k: Kernel) => k.executor.control.leases().map(({ points }) => points.map(({ point }) => point));
+
+/** Proposed once the minute of whoever holds it is over. */
+async function proposed(k: Kernel, name: string, action: unknown): Promise<string> {
+  await k.clock.advance(2 * MINUTE);
+  const [receipt] = await k.propose([action], by(name));
+  return `${receipt?.outcome}:${receipt?.reason_code}`;
+}
+
+describe('leases that overlap (K2, G-CS)', () => {
+  it('keep what nobody has taken over, and take it back at their own time', async () => {
+    const k = kernel();
+    expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
+    expect(await proposed(k, 'guest', level(50))).toBe('applied:verified');
+    expect(lit(k)).toEqual([50, 80]);
+    expect(leased(k)).toEqual([['right'], ['left']]);
+    await k.clock.advance(11 * MINUTE);
+    expect(lit(k)).toEqual([20, 80]);
+    await k.clock.advance(50 * MINUTE);
+    expect(lit(k)).toEqual([20, 20]);
+    expect(k.receipts.filter(({ lease: one }) => one?.state === 'released').map(({ outcome }) => outcome)).toEqual([
+      'applied',
+      'applied',
+    ]);
+    expect(leased(k)).toEqual([]);
+  });
+
+  it('also of one operator, and where what takes over is not leased', async () => {
+    const k = kernel({}, `version: 1\nallow: [lighting.level]\nrules:\n${constrained('scene', lease('1h'))}`);
+    expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
+    expect(await proposed(k, 'comfort', level(50))).toBe('applied:verified');
+    await k.clock.advance(2 * HOUR);
+    expect(lit(k)).toEqual([50, 20]);
+  });
+
+  it('know the way back of every output: what the first of them found, or what is there', async () => {
+    const k = kernel();
+    expect(await proposed(k, 'guest', level(50))).toBe('applied:verified');
+    expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
+    expect(lit(k)).toEqual([80, 80]);
+    await k.clock.advance(2 * HOUR);
+    expect(lit(k)).toEqual([20, 20]);
+  });
+
+  it('each stand in the way of who may not take them over', async () => {
+    const own =
+      constrained('scene', lease('1h')) + constrained('level', lease('1h')) + constrained('spot', lease('1h'));
+    const k = kernel({}, `version: 1\nrules:\n${own}`);
+    expect(await proposed(k, 'comfort', level(50))).toBe('applied:verified');
+    expect(await proposed(k, 'guest', spot(60))).toBe('applied:verified');
+    expect(await proposed(k, 'comfort', SCENE)).toBe('blocked:leased');
+    expect(await proposed(k, 'guest', SCENE)).toBe('blocked:leased');
+    expect(lit(k)).toEqual([50, 60]);
+  });
+
+  it('K3 are all looked at for a hand before anything is written over them', async () => {
+    const k = kernel();
+    expect(await proposed(k, 'guest', level(50))).toBe('applied:verified');
+    expect(await proposed(k, 'guest', spot(60))).toBe('applied:verified');
+    k.device.values.set('lamps/right', 35);
+    expect(await proposed(k, 'comfort', SCENE)).toBe('blocked:manual_override');
+    expect(lit(k)).toEqual([50, 35]);
+  });
+
+  it('are not renewed for a wish that is fulfilled in part', async () => {
+    const k = kernel();
+    expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
+    expect(await proposed(k, 'guest', level(50))).toBe('applied:verified');
+    expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
+    expect(lit(k)).toEqual([80, 80]);
+  });
+
+  it('go back also when the gateway ends while what is left of one is on its way back', async () => {
+    const k = kernel();
+    await proposed(k, 'comfort', SCENE);
+    await proposed(k, 'guest', level(50));
+    k.device.behaviours = ['obey', 'obey_in_silence'];
+    await k.clock.advance(57 * MINUTE);
+    const again = await restart(k);
+    again.device.behaviours = ['obey'];
+    await again.clock.advance(2 * HOUR);
+    expect(lit(again)).toEqual([20, 20]);
+    expect(leased(again)).toEqual([]);
+    const ends = again.receipts.map(({ capability, outcome }) => `${capability} ${outcome}`);
+    expect(ends).toEqual(['lighting.scene applied']);
+  });
+
+  it('leave nothing behind, whoever takes over what from whom, over restarts', async () => {
+    const step = fc.oneof(
+      fc.record({
+        who: fc.constantFrom('comfort', 'guest'),
+        what: fc.constantFrom(SCENE, level(50), level(70), spot(60)),
+      }),
+      fc.record({ minutes: fc.integer({ min: 1, max: 25 }) }),
+      fc.constant('restart' as const),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 10 }), async (steps) => {
+        let k = kernel();
+        for (const one of steps)
+          if (one === 'restart') k = await restart(k);
+          else if ('who' in one) await proposed(k, one.who, one.what);
+          else await k.clock.advance(one.minutes * MINUTE);
+        await k.clock.advance(5 * HOUR);
+        expect({ lit: lit(k), leased: leased(k) }).toEqual({ lit: [20, 20], leased: [] });
+        await k.close();
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
