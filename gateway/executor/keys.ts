@@ -5,7 +5,7 @@
 import type { Idempotency } from '@fibric/policy';
 import { type EffectClass, formatDuration, LIMITS } from '@fibric/sdk';
 import type { Mark } from '../journal/leases.ts';
-import type { Consumed, ConsumedKey, Episode } from '../journal/projection.ts';
+import { type Consumed, type ConsumedKey, type Episode, shortFingerprint } from '../journal/projection.ts';
 
 /** When a key is minted, on every clock there is. */
 export interface KeyTime {
@@ -179,7 +179,8 @@ export function checkKey(action: KeyedAction, memory: KeyMemory): Dedup {
   if (!action.occurrence.startsWith('ep=')) {
     const done = memory.consumed(action.idempotency_key);
     if (!done) return { kind: 'fresh' };
-    return done.fingerprint === action.fingerprint ? { kind: 'deduped', receipt_id: done.receipt_id } : conflict();
+    const same = done.short_fingerprint === shortFingerprint(action.fingerprint);
+    return same ? { kind: 'deduped', receipt_id: done.receipt_id } : conflict();
   }
   const episode = memory.episode(action.intent_key);
   if (episode && (episode.closed || action.occurrence !== `ep=${episode.n}`)) {

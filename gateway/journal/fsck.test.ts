@@ -61,8 +61,13 @@ describe('fsck', () => {
     expect(fsck(dir).clean).toBe(true);
     tamper(dir, 'DELETE FROM sealed_keys WHERE receipt_seq = 7');
     expect(detailsOf(dir)).toEqual(['keys: segment 1 does not hold the key that row 7 consumed']);
-    tamper(dir, 'UPDATE key_filters SET filter = zeroblob(length(filter))');
-    expect(detailsOf(dir)).toContain('keys: the filter of segment 1 does not know all of its keys');
+    tamper(dir, "UPDATE sealed_keys SET short_fingerprint = 'f2' WHERE receipt_seq = 13");
+    expect(detailsOf(dir)).toContain('keys: segment 1 holds the key that row 13 consumed with another fingerprint');
+    // One bit too many: it forgets no key, and is not what follows from them.
+    tamper(dir, "UPDATE segments SET filter = CAST(x'ff' || substr(filter, 2) AS BLOB)");
+    expect(detailsOf(dir)).toContain('keys: the filter of segment 1 is not that of its keys');
+    tamper(dir, 'UPDATE segments SET filter = zeroblob(length(filter))');
+    expect(detailsOf(dir)).toContain('keys: the filter of segment 1 is not that of its keys');
   });
 
   it.each([

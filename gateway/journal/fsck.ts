@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 import { idAt, type ReceiptEntry, type Row } from './entries.ts';
-import { mayHold, probeOf } from './key-filter.ts';
+import { filterOf } from './key-filter.ts';
 import { lockFolder } from './lock.ts';
-import { Projection } from './projection.ts';
+import { Projection, shortFingerprint } from './projection.ts';
 import { isOutdated, JOURNAL_FILE } from './schema.ts';
-import { keyConsumedBy, placeOf, rowsAfter, shortKey } from './store.ts';
+import { shortKey } from './sealed-keys.ts';
+import { keyConsumedBy, placeOf, rowsAfter } from './store.ts';
 import { openingFaults } from '../proof/openings.ts';
 import { verifyRows } from '../proof/verifier.ts';
 
@@ -152,34 +153,45 @@ function dispositionCheck(db: Database.Database, found: Found) {
 interface Segment {
   readonly segment: number;
   readonly last_seq: number;
-  readonly filter: Buffer | null;
+  readonly filter: Buffer;
 }
 
-/** Segment by segment: the keys that its receipts consumed are exactly those that its index holds. */
+interface SealedKey {
+  readonly key: string;
+  readonly receipt_seq: number;
+  readonly short_fingerprint: string;
+}
+
+/** Segment by segment: the keys that its receipts consumed are exactly those that its index holds, and its filter is theirs. */
 function keyCheck(db: Database.Database, found: Found) {
-  const segments = db
-    .prepare<[], Segment>(
-      'SELECT segment, last_seq, filter FROM segments NATURAL LEFT JOIN key_filters ORDER BY segment',
-    )
-    .all();
-  const sealed = db.prepare<[number], { key: string; receipt_seq: number }>(
-    'SELECT key, receipt_seq FROM sealed_keys WHERE segment = ?',
+  const segments = db.prepare<[], Segment>('SELECT segment, last_seq, filter FROM segments ORDER BY segment').all();
+  const sealed = db.prepare<[number], SealedKey>(
+    'SELECT lower(hex(key)) AS key, receipt_seq, short_fingerprint FROM sealed_keys WHERE segment = ?',
   );
-  let consumed = new Map<string, number>();
+  let consumed = new Map<string, SealedKey>();
   function compare({ segment, filter }: Segment): void {
-    const stored = new Map(sealed.all(segment).map(({ key, receipt_seq }) => [key, receipt_seq]));
-    for (const [key, seq] of consumed)
-      if (stored.get(key) !== seq) found('keys', `segment ${segment} does not hold the key that row ${seq} consumed`);
-    if (!filter || [...stored.keys()].some((key) => !mayHold(filter, probeOf(key))))
-      found('keys', `the filter of segment ${segment} does not know all of its keys`);
-    for (const [key, seq] of stored)
-      if (!consumed.has(key)) found('keys', `segment ${segment} holds a key of row ${seq}, which consumed none`);
+    const stored = new Map(sealed.all(segment).map((one) => [one.key, one]));
+    for (const { key, receipt_seq, short_fingerprint } of consumed.values()) {
+      const one = stored.get(key);
+      if (one?.receipt_seq !== receipt_seq)
+        found('keys', `segment ${segment} does not hold the key that row ${receipt_seq} consumed`);
+      else if (one.short_fingerprint !== short_fingerprint)
+        found('keys', `segment ${segment} holds the key that row ${receipt_seq} consumed with another fingerprint`);
+    }
+    if (!filterOf([...consumed.keys()]).equals(filter))
+      found('keys', `the filter of segment ${segment} is not that of its keys`);
+    for (const { key, receipt_seq } of stored.values())
+      if (!consumed.has(key))
+        found('keys', `segment ${segment} holds a key of row ${receipt_seq}, which consumed none`);
     consumed = new Map();
   }
   return {
     row(row: Row): void {
-      const key = row.type === 'receipt/1' ? keyConsumedBy(row) : null;
-      if (key !== null) consumed.set(shortKey(key), row.seq);
+      const consumedKey = row.type === 'receipt/1' ? keyConsumedBy(row) : null;
+      if (row.type === 'receipt/1' && consumedKey !== null) {
+        const key = shortKey(consumedKey);
+        consumed.set(key, { key, receipt_seq: row.seq, short_fingerprint: shortFingerprint(row.fingerprint ?? '') });
+      }
       if (row.seq === segments[0]?.last_seq) compare(segments.shift() as Segment);
     },
     end(): void {

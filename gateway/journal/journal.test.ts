@@ -9,10 +9,12 @@ import { actionOf, appendApplied, intentOf, planOf, receiptOf } from '../../test
 import { settled, VirtualClock } from '../../test/support/virtual-clock.ts';
 import { canonicalOf, canonicalText } from './canonical.ts';
 import { idAt } from './entries.ts';
+import { fsck } from './fsck.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { lockFolder } from './lock.ts';
 import { Projection } from './projection.ts';
 import { openJournalReader } from './reader.ts';
+import { openDatabase } from './schema.ts';
 import { rowsAfter } from './store.ts';
 
 function open(dataDir: string, onFailure: (error: Error) => void = () => undefined): Journal {
@@ -255,34 +257,68 @@ describe('the journal', () => {
     const first = appendApplied(journal, {
       intent_key: 'ship-risk:order:SO-1:hold',
       occurrence: 'once',
-      fingerprint: 'first',
+      fingerprint: 'a'.repeat(64),
     });
     for (let i = 0; i < LIMITS.segmentRows / 3 + 1; i++)
       appendApplied(journal, { intent_key: `ship-risk:order:X-${i}:hold`, occurrence: 'once' });
     await journal.durable();
-    appendApplied(journal, { intent_key: 'ship-risk:order:SO-2:hold', occurrence: 'once', fingerprint: 'second' });
+    appendApplied(journal, {
+      intent_key: 'ship-risk:order:SO-2:hold',
+      occurrence: 'once',
+      fingerprint: 'b'.repeat(64),
+    });
     await journal.durable();
+    const short = ['a'.repeat(16), 'b'.repeat(16), null];
     const known = (j: Journal) =>
-      ['SO-1', 'SO-2', 'SO-3'].map((id) => j.consumed(`ship-risk:order:${id}:hold@once#1`)?.fingerprint ?? null);
-    expect(known(journal)).toEqual(['first', 'second', null]);
+      ['SO-1', 'SO-2', 'SO-3'].map((id) => j.consumed(`ship-risk:order:${id}:hold@once#1`)?.short_fingerprint ?? null);
+    expect(known(journal)).toEqual(short);
     journal.close();
     const again = open(dir);
-    expect(known(again)).toEqual(['first', 'second', null]);
+    expect(known(again)).toEqual(short);
     again.close();
-    // As older versions leave it: without filters, or with filters of another kind.
-    for (const [version, sql] of [
-      [2, 'DROP TABLE key_filters'],
-      [3, "UPDATE key_filters SET filter = x'00'"],
+    expect(first.idempotency_key).toBe('ship-risk:order:SO-1:hold@once#1');
+  });
+
+  it('keeps the keys of a journal of an older layout, even when it stops in the middle of the upgrade (G-K-6)', async () => {
+    const dir = scratchDir();
+    const journal = open(dir);
+    const keys = Array.from({ length: LIMITS.segmentRows }, (_, n) => {
+      const spent = appendApplied(journal, { intent_key: `ship-risk:order:${n}:hold`, occurrence: 'once' });
+      return spent.idempotency_key;
+    });
+    await journal.durable();
+    journal.close();
+    const tables = 'DROP TABLE segments; DROP TABLE sealed_keys; DROP TABLE IF EXISTS key_filters;';
+    const before5 = `${tables}
+      CREATE TABLE segments (segment INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL) STRICT;
+      CREATE TABLE sealed_keys (segment INTEGER NOT NULL, key TEXT NOT NULL, receipt_seq INTEGER NOT NULL,
+        PRIMARY KEY (segment, key)) STRICT, WITHOUT ROWID;
+      INSERT INTO segments VALUES (1, ${3 * LIMITS.segmentRows});`;
+    const filters = 'CREATE TABLE key_filters (segment INTEGER PRIMARY KEY, filter BLOB NOT NULL) STRICT;';
+    const segmentsOf = (dir: string): readonly unknown[] => {
+      const db = new Database(join(dir, 'journal.db'), { readonly: true });
+      const ends = db.prepare('SELECT last_seq FROM segments ORDER BY segment').pluck().all();
+      db.close();
+      return ends;
+    };
+    for (const [version, sql, stopped] of [
+      [2, before5, false],
+      [4, `${before5}${filters} INSERT INTO key_filters VALUES (1, x'00')`, false],
+      [4, `${before5}${filters}`, true],
     ] as const) {
       const db = new Database(join(dir, 'journal.db'));
       db.exec(sql);
       db.pragma(`user_version = ${version}`);
       db.close();
+      if (stopped) openDatabase(dir, false).close();
       const upgraded = open(dir);
-      expect(known(upgraded)).toEqual(['first', 'second', null]);
+      expect(keys.filter((key) => upgraded.consumed(key)?.short_fingerprint !== 'f1')).toEqual([]);
+      expect(upgraded.consumed('ship-risk:order:-1:hold@once#1')).toBeNull();
       upgraded.close();
+      expect(fsck(dir).findings).toEqual([]);
+      // Segment by segment, and not all of them in memory until they make one of a million keys.
+      expect(segmentsOf(dir)).toEqual([1, 2, 3].map((n) => n * LIMITS.segmentRows));
     }
-    expect(first.idempotency_key).toBe('ship-risk:order:SO-1:hold@once#1');
   });
 
   it('lets one process only have a data folder (row 45)', () => {
@@ -319,7 +355,7 @@ describe('the journal', () => {
     const db = new Database(join(dir, 'journal.db'));
     db.pragma('user_version = 99');
     db.close();
-    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 4)');
+    expect(() => open(dir)).toThrow('this journal was written by a newer version (schema 99, known 5)');
   });
 });
 

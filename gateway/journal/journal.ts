@@ -167,7 +167,7 @@ class SqliteJournal implements Journal {
     if (this.failure) throw this.failure;
     if (this.projection.freed.rows.has(key)) return null;
     try {
-      return this.#tailKeys.get(key) ?? this.#store.sealedKey(key);
+      return this.#tailKeys.get(key) ?? this.#store.sealed.find(key);
     } catch (error) {
       throw this.#fail(error, []);
     }

@@ -111,9 +111,12 @@ export interface Stop {
 /** A consumed key that is not an episode's: found again for as long as the journal lives. */
 export interface ConsumedKey {
   readonly key: string;
-  readonly fingerprint: string;
+  readonly short_fingerprint: string;
   readonly receipt_id: string;
 }
+
+/** 64 bits of a SHA-256 tell the arguments of one key from others; millions of keys keep it. */
+export const shortFingerprint = (fingerprint: string): string => fingerprint.slice(0, 16);
 
 /** Outcomes after which the key is spent (G-K-5). */
 const CONSUMING: ReadonlySet<Outcome> = new Set(['applied', 'applied_unverified', 'unknown', 'superseded_externally']);
@@ -358,7 +361,8 @@ export class Projection {
     if (!consumes(row)) return null;
     if (!action.occurrence.startsWith('ep=')) {
       this.freed.delete(action.idempotency_key);
-      return { key: action.idempotency_key, fingerprint: action.fingerprint, receipt_id: receiptId };
+      const short_fingerprint = shortFingerprint(action.fingerprint);
+      return { key: action.idempotency_key, short_fingerprint, receipt_id: receiptId };
     }
     const episode = this.episodes.rows.get(action.intent_key);
     if (episode && action.occurrence === `ep=${episode.n}`) {

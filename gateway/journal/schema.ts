@@ -5,8 +5,8 @@ import { FibricError, messageOf } from '@fibric/sdk';
 import Database from 'better-sqlite3';
 
 export const JOURNAL_FILE = 'journal.db';
-/** 4: filters of more bits for each key. 3: the changes of a point in short, a filter of the keys of each segment. */
-const SCHEMA_VERSION = 4;
+/** 5: keys and fingerprints in short, filters that are looked at together. 3: the changes of a point in short. */
+const SCHEMA_VERSION = 5;
 
 /** SQLite before this could corrupt a WAL under a rare race between a writer and a checkpoint. */
 const OLDEST_SQLITE = [3, 51, 3] as const;
@@ -42,13 +42,6 @@ CREATE TABLE state (
   row TEXT NOT NULL,
   PRIMARY KEY (tab, key)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE segments (segment INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL) STRICT;
-CREATE TABLE sealed_keys (
-  segment INTEGER NOT NULL,
-  key TEXT NOT NULL,
-  receipt_seq INTEGER NOT NULL,
-  PRIMARY KEY (segment, key)
-) STRICT, WITHOUT ROWID;
 `;
 
 /** Alerts are few among many rows: a list of them must not read all the others. */
@@ -65,8 +58,20 @@ CREATE TABLE openings (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** Since version 3: of each segment, which keys it certainly does not hold. */
-const KEY_FILTERS = 'CREATE TABLE IF NOT EXISTS key_filters (segment INTEGER PRIMARY KEY, filter BLOB NOT NULL) STRICT';
+/** Made anew for an older version, and filled before it is told that it is current: until then they are of no use to anybody. */
+const SEALED_KEYS = `
+DROP TABLE IF EXISTS key_filters;
+DROP TABLE IF EXISTS segments;
+DROP TABLE IF EXISTS sealed_keys;
+CREATE TABLE segments (segment INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, filter BLOB NOT NULL) STRICT;
+CREATE TABLE sealed_keys (
+  segment INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  receipt_seq INTEGER NOT NULL,
+  short_fingerprint TEXT NOT NULL,
+  PRIMARY KEY (segment, key)
+) STRICT, WITHOUT ROWID;
+`;
 
 /** The state beside the rows is laid out as an older version did. */
 export const isOutdated = (db: Database.Database): boolean =>
@@ -153,7 +158,7 @@ export function openDatabase(dataDir: string, thorough: boolean): Database.Datab
     db.transaction(() => {
       if (version === 0) db.exec(TABLES);
       if (version < 2) db.exec(OPENINGS);
-      db.exec(KEY_FILTERS);
+      if (version < SCHEMA_VERSION) db.exec(SEALED_KEYS);
       if (version === 0) isCurrent(db);
     })();
     db.exec(INDEXES);

@@ -1,5 +1,4 @@
 /** The journal's statements, one prepared statement each. No index on a scattered key: live keys are in memory, sealed ones in order. */
-import { hash } from 'node:crypto';
 import { FibricError, type Outcome } from '@fibric/sdk';
 import type Database from 'better-sqlite3';
 import type { Opening } from '../proof/commitment.ts';
@@ -7,7 +6,6 @@ import { type ReadRow, rowReader } from '../proof/openings.ts';
 import { growTo, signedFault, storedTree } from '../proof/stored-tree.ts';
 import type { SubtreeHash } from '../proof/tree.ts';
 import { leafHash } from './canonical.ts';
-import { filterOf, mayHold, probeOf } from './key-filter.ts';
 import { isCurrent, isOutdated } from './schema.ts';
 import {
   type Entry,
@@ -19,7 +17,8 @@ import {
   type Row,
   seqOf,
 } from './entries.ts';
-import { consumes, type ConsumedKey, openAction, type OpenAction, type OpenPlace, Projection } from './projection.ts';
+import { consumes, openAction, type OpenAction, type OpenPlace, Projection, shortFingerprint } from './projection.ts';
+import { type KeyMap, SealedKeys } from './sealed-keys.ts';
 
 export interface PendingRow {
   readonly seq: number;
@@ -30,8 +29,6 @@ export interface PendingRow {
   readonly openings: readonly Opening[];
 }
 
-type KeyMap = Map<string, Omit<ConsumedKey, 'key'>>;
-
 export interface Store {
   head(): { seq: number; hash: string } | null;
   /** Wall time of the last row; null when there is none. */
@@ -41,7 +38,8 @@ export interface Store {
   checkTail(rows: number): void;
   loadProjection(): Projection;
   loadTailKeys(): KeyMap;
-  sealedKey(key: string): Omit<ConsumedKey, 'key'> | null;
+  /** The keys of the segments that are full. */
+  readonly sealed: Pick<SealedKeys, 'find'>;
   outcome(planId: string, ordinal: number): Outcome | null;
   commit(rows: readonly PendingRow[], projection: Projection): void;
   /** Moves the live keys into the index once a segment is full; true when it did. */
@@ -55,9 +53,6 @@ interface StoredRow {
   hash: Buffer;
   body: string;
 }
-
-/** Half a SHA-256 is plenty against accidents, and a third of the space of a key. */
-export const shortKey = (key: string): string => hash('sha256', key, 'hex').slice(0, 32);
 
 /** The key that a receipt consumed for ever; null for one that consumed none, or an episode's. */
 export function keyConsumedBy(row: ReceiptEntry): string | null {
@@ -82,12 +77,6 @@ export function chainFault(row: StoredRow, before: { seq: number; hash: string }
   return prev === before.hash ? null : 'it does not continue the row before';
 }
 
-interface Segment {
-  readonly segment: number;
-  readonly last_seq: number;
-  readonly filter: Buffer;
-}
-
 function prepare(db: Database.Database) {
   return {
     insertEntry: db.prepare('INSERT INTO entries (seq, kind, hash, body) VALUES (?, ?, unhex(?), ?)'),
@@ -99,23 +88,9 @@ function prepare(db: Database.Database) {
     allState: db.prepare<[], { tab: string; key: string; row: string }>('SELECT tab, key, row FROM state'),
     lastRow: db.prepare<[], { seq: number; hash: Buffer }>('SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1'),
     tailRows: db.prepare<[number], StoredRow>('SELECT seq, hash, body FROM entries WHERE seq > ? ORDER BY seq'),
-    tailReceipts: db.prepare<[number], { seq: number; body: string }>(
-      "SELECT seq, body FROM entries WHERE seq > ? AND kind = 'receipt/1'",
+    receipts: db.prepare<[number, number], { seq: number; body: string }>(
+      "SELECT seq, body FROM entries WHERE seq > ? AND seq <= ? AND kind = 'receipt/1' ORDER BY seq",
     ),
-    segments: db.prepare<[], Segment>(
-      'SELECT segment, last_seq, filter FROM segments NATURAL LEFT JOIN key_filters ORDER BY segment DESC',
-    ),
-    addSegment: db.prepare('INSERT INTO segments VALUES (?, ?)'),
-    keysOf: db.prepare<[number], string>('SELECT key FROM sealed_keys WHERE segment = ?').pluck(),
-    addFilter: db.prepare('INSERT OR REPLACE INTO key_filters VALUES (?, ?)'),
-    addKey: db.prepare('INSERT OR REPLACE INTO sealed_keys VALUES (?, ?, ?)'),
-    findKey: db
-      .prepare<[number, string], number>('SELECT receipt_seq FROM sealed_keys WHERE segment = ? AND key = ?')
-      .pluck(),
-    // A body is two kilobytes, of which this needs one word.
-    fingerprintAt: db
-      .prepare<[number], string | null>("SELECT json_extract(body, '$.fingerprint') FROM entries WHERE seq = ?")
-      .pluck(),
     outcomeAt: db
       .prepare<[number, number], Outcome>('SELECT outcome FROM dispositions WHERE plan_seq = ? AND ordinal = ?')
       .pluck(),
@@ -126,14 +101,12 @@ function prepare(db: Database.Database) {
 
 class SqliteStore implements Store {
   readonly subtree: SubtreeHash;
+  readonly sealed: SealedKeys;
   readonly #sql: ReturnType<typeof prepare>;
   readonly #read: ReadRow;
   readonly #db: Database.Database;
   readonly #segmentRows: number;
   readonly #commit: (rows: readonly PendingRow[], projection: Projection) => void;
-  readonly #seal: (keys: KeyMap, lastSeq: number) => Segment;
-  /** The newest first. */
-  #segments: readonly Segment[];
 
   constructor(db: Database.Database, segmentRows: number) {
     this.#sql = prepare(db);
@@ -141,20 +114,10 @@ class SqliteStore implements Store {
     this.#read = rowReader(db);
     this.#db = db;
     this.#segmentRows = segmentRows;
-    this.#segments = this.#sql.segments.all();
+    this.sealed = new SealedKeys(db);
     this.#commit = db.transaction((rows: readonly PendingRow[], projection: Projection) => {
       for (const row of rows) this.#insert(row);
       this.#persist(projection);
-    });
-    this.#seal = db.transaction((keys: KeyMap, last_seq: number) => {
-      const segment = (this.#segments[0]?.segment ?? 0) + 1;
-      const short = [...keys].map(([key, { receipt_id }]) => ({ key: shortKey(key), seq: seqOfReceipt(receipt_id) }));
-      for (const { key, seq } of short.sort((a, b) => (a.key < b.key ? -1 : 1)))
-        this.#sql.addKey.run(segment, key, seq);
-      const filter = filterOf(short.map(({ key }) => key));
-      this.#sql.addSegment.run(segment, last_seq);
-      this.#sql.addFilter.run(segment, filter);
-      return { segment, last_seq, filter };
     });
   }
 
@@ -185,7 +148,7 @@ class SqliteStore implements Store {
   }
 
   loadProjection(): Projection {
-    if (isOutdated(this.#db)) this.#rebuildState();
+    if (isOutdated(this.#db)) this.#rebuild();
     const projection = new Projection();
     const tables = new Map(projection.tables.map((table) => [table.name, table]));
     for (const { tab, key, row } of this.#sql.allState.all()) {
@@ -200,24 +163,7 @@ class SqliteStore implements Store {
   }
 
   loadTailKeys(): KeyMap {
-    const keys: KeyMap = new Map();
-    for (const { seq, body } of this.#sql.tailReceipts.iterate(this.#sealedTo)) {
-      const row = JSON.parse(body) as Row<ReceiptEntry>;
-      const key = keyConsumedBy(row);
-      if (key !== null) keys.set(key, { fingerprint: row.fingerprint ?? '', receipt_id: idAt('rc', seq) });
-    }
-    return keys;
-  }
-
-  sealedKey(key: string): Omit<ConsumedKey, 'key'> | null {
-    const short = shortKey(key);
-    const probe = probeOf(short);
-    for (const { segment, filter } of this.#segments) {
-      const seq = mayHold(filter, probe) ? this.#sql.findKey.get(segment, short) : undefined;
-      if (seq === undefined) continue;
-      return { fingerprint: this.#sql.fingerprintAt.get(seq) ?? '', receipt_id: idAt('rc', seq) };
-    }
-    return null;
+    return this.#keysOf(this.sealed.sealedTo, this.head()?.seq ?? 0);
   }
 
   outcome(planId: string, ordinal: number): Outcome | null {
@@ -238,13 +184,9 @@ class SqliteStore implements Store {
   }
 
   sealIfFull(keys: KeyMap, lastSeq: number): boolean {
-    if (lastSeq - this.#sealedTo < this.#segmentRows) return false;
-    this.#segments = [this.#seal(keys, lastSeq), ...this.#segments];
+    if (lastSeq - this.sealed.sealedTo < this.#segmentRows) return false;
+    this.sealed.seal(keys, lastSeq);
     return true;
-  }
-
-  get #sealedTo(): number {
-    return this.#segments[0]?.last_seq ?? 0;
   }
 
   #insert({ seq, kind, hash: leaf, body, row, openings }: PendingRow): void {
@@ -266,18 +208,30 @@ class SqliteStore implements Store {
     }
   }
 
-  /** The state follows from the rows, however it was laid out, and filters from the keys. */
-  #rebuildState(): void {
+  /** State and sealed keys follow from the rows, however they were laid out. */
+  #rebuild(): void {
     const projection = new Projection();
     for (const { row } of rowsAfter(this.#db, 0)) projection.apply(row, idAt('rc', row.seq));
     this.#db.transaction(() => {
       this.#db.exec('DELETE FROM state');
       this.#persist(projection);
-      for (const { segment } of this.#segments)
-        this.#sql.addFilter.run(segment, filterOf(this.#sql.keysOf.all(segment)));
+      const last = this.head()?.seq ?? 0;
+      for (let to = this.#segmentRows; to <= last; to += this.#segmentRows)
+        this.sealed.seal(this.#keysOf(this.sealed.sealedTo, to), to);
       isCurrent(this.#db);
     })();
-    this.#segments = this.#sql.segments.all();
+  }
+
+  /** The keys that were consumed in the rows behind `after`, up to `to`. */
+  #keysOf(after: number, to: number): KeyMap {
+    const keys: KeyMap = new Map();
+    for (const { seq, body } of this.#sql.receipts.iterate(after, to)) {
+      const row = JSON.parse(body) as Row<ReceiptEntry>;
+      const key = keyConsumedBy(row);
+      if (key === null) continue;
+      keys.set(key, { short_fingerprint: shortFingerprint(row.fingerprint ?? ''), receipt_id: idAt('rc', seq) });
+    }
+    return keys;
   }
 
   /** An open action from the rows it stands in. */
@@ -291,12 +245,6 @@ class SqliteStore implements Store {
       intent_seq === null ? null : (JSON.parse(this.#sql.bodyAt.get(intent_seq) ?? 'null') as Row<IntentEntry> | null);
     return openAction(plan, entry.action, status, intent);
   }
-}
-
-function seqOfReceipt(receiptId: string): number {
-  const seq = seqOf('rc', receiptId);
-  if (seq === null) throw new Error(`not a receipt id: ${receiptId}`);
-  return seq;
 }
 
 export function createStore(db: Database.Database, segmentRows: number): Store {
