@@ -109,6 +109,13 @@ describe('what is wrong with a profile', () => {
       ],
     ],
     [
+      'a pulse that is to be read back (§2.2)',
+      own('    effect: absolute_set\n', ''),
+      [
+        'blinds.yaml:10:5 tools.blinds.position.verify: what an output reads proves no pulse: say effect: absolute_set if writing it twice does no more than once, or give a counter as proof',
+      ],
+    ],
+    [
       'input of a capability that is known',
       fcu('timeout: 4s', 'timeout: 4s\n    input: { zone: name }'),
       ["fan-coil-unit.yaml:16:5 tools.hvac.mode.input: 'hvac.mode' is known: it brings its own input"],

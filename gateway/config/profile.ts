@@ -142,6 +142,9 @@ function checkCapability(source: Source, name: string, tool: ToolEntry): readonl
     .map(([key, argument]) => source.at([...path, key], `there is no argument '${argument}' in input`));
 }
 
+const NO_PULSE_IS_READ_BACK =
+  'what an output reads proves no pulse: say effect: absolute_set if writing it twice does no more than once, or give a counter as proof';
+
 function checkToolPoints(file: ProfileFile, source: Source, name: string, tool: ToolEntry): readonly Finding[] {
   const path = ['tools', name];
   const given = CAPABILITIES.get(name);
@@ -162,6 +165,8 @@ function checkToolPoints(file: ProfileFile, source: Source, name: string, tool: 
   for (const { point } of tool.verify === undefined ? [] : readBack(tool)) {
     found.push(...checkPoint(file, source, [...path, 'verify'], point, 'read'));
   }
+  if (tool.verify !== undefined && tool.proof === undefined && tool.effect === 'relative_or_pulse')
+    found.push(source.atKey([...path, 'verify'], NO_PULSE_IS_READ_BACK));
   if (tool.proof !== undefined) found.push(...checkPoint(file, source, [...path, 'proof'], tool.proof, 'read'));
   return found;
 }

@@ -119,18 +119,25 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
 }
 
 /** The device already is where the action wants it. */
-export function isThere(job: Job, before: Before): boolean {
+export const isThere = (job: Job, before: Before): boolean => areThere(job, before, job.action.target);
+
+/** All but the point that is written first, which is the one that rules about a change speak of. */
+export const restIsThere = (job: Job, before: Before): boolean => areThere(job, before, job.action.target.slice(1));
+
+function areThere(job: Job, before: Before, wanted: readonly PointState[]): boolean {
   const tolerance = job.resolution.tool.verify?.tolerance ?? 0;
-  return job.action.target.every(({ point, value }) =>
+  return wanted.every(({ point, value }) =>
     before.baseline.some((state) => state.point === point && equals(state.value, value, tolerance)),
   );
 }
 
-/** Somebody else has been at the device between two attempts: a point that was known reads otherwise now. */
+/** Somebody else has been at the device between two attempts: a point reads neither what it did before the first, nor what was sent. */
 export function wasMoved(job: Job, first: Before, now: Before): boolean {
   const tolerance = job.resolution.tool.verify?.tolerance ?? 0;
   return now.baseline.some(({ point, value }) => {
     const before = first.baseline.find((state) => state.point === point)?.value ?? null;
-    return before !== null && value !== null && !equals(value, before, tolerance);
+    const sent = job.action.target.find((state) => state.point === point)?.value ?? null;
+    if (before === null || value === null) return false;
+    return !equals(value, before, tolerance) && !equals(value, sent, tolerance);
   });
 }

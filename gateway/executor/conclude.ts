@@ -21,7 +21,12 @@ export interface ConcludeDeps {
   readonly stopping: AbortSignal;
 }
 
-export type Conclusion = Ending | 'retry' | 'interrupted';
+export type Conclusion = Ending | Again | 'interrupted';
+
+/** It may be tried once more under the same key; where it is not, this is how it ends. */
+export interface Again {
+  readonly again: Ending;
+}
 
 /** Makes endings of one attempt: what they share is filled in here. */
 type EndingOf = (
@@ -59,8 +64,10 @@ export async function conclude(
   const ending = endingsOf(job, attempt, before, verdict, result);
   switch (result.kind) {
     case 'not_sent':
-      if (result.reason_code === 'send_withdrawn') return deps.stopping.aborted ? 'interrupted' : 'retry';
-      return ending('failed', result.reason_code, `nothing was sent: ${result.message}`);
+      if (result.reason_code !== 'send_withdrawn')
+        return ending('failed', result.reason_code, `nothing was sent: ${result.message}`);
+      if (deps.stopping.aborted) return 'interrupted';
+      return { again: ending('failed', 'attempts', `it could not be sent in ${attempt} attempts: ${result.message}`) };
     case 'refused':
       return ending('failed', result.reason_code, `the device refused: ${result.message}`);
     case 'doubt':
@@ -106,8 +113,9 @@ async function settled(
     case 'not_applied':
       // A pulse that provably did not come is not sent again by itself (execution §2.2).
       if (action.effect_class === 'relative_or_pulse') return ending('failed', 'not_applied', why, found.readback);
-      if (attempt < LIMITS.attempts) return 'retry';
-      return ending('failed', 'attempts', `${attempt} attempts without effect; ${why}`, found.readback);
+      return { again: ending('failed', 'attempts', `${attempt} attempts without effect; ${why}`, found.readback) };
+    case 'partly':
+      return { again: ending('failed', 'device_altered', why, found.readback) };
   }
 }
 
@@ -131,6 +139,9 @@ async function verified(
   }
   if (!tool.verify)
     return ending('applied_unverified', 'no_verification', 'acknowledged; this tool declares no read-back');
+  // What an output reads later says nothing of a pulse, and sending a second one because of it would be the worst answer.
+  if (action.effect_class === 'relative_or_pulse')
+    return ending('applied_unverified', 'unproved', 'acknowledged; a pulse without a proof counter cannot be proved');
   const seen = await readBack(witness, action, tool, tool.verify, before.baseline);
   switch (seen.kind) {
     case 'equal':
@@ -151,7 +162,8 @@ async function verified(
         );
       return ending('failed', 'device_altered', 'the device took another value than it was sent', seen.readback);
     case 'unchanged':
-      if (attempt < LIMITS.attempts) return 'retry';
-      return ending('failed', 'no_effect', 'acknowledged, but the value did not change', seen.readback);
+      return { again: ending('failed', 'no_effect', 'acknowledged, but the value did not change', seen.readback) };
+    case 'partly':
+      return { again: ending('failed', 'device_altered', 'only some of the outputs took it', seen.readback) };
   }
 }

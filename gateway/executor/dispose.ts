@@ -15,7 +15,7 @@ import type { Journal } from '../journal/journal.ts';
 import { act } from './act.ts';
 import { broken } from './breaker.ts';
 import { approvalEnding } from './basis.ts';
-import { type Before, isThere, readBefore, wasMoved } from './before.ts';
+import { type Before, isThere, readBefore, restIsThere, wasMoved } from './before.ts';
 import { conclude, type ConcludeDeps } from './conclude.ts';
 import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
 import { aimedAt, type Ending, type Job } from './job.ts';
@@ -179,7 +179,7 @@ async function evaluate(
     return { ending: { ...before.fault, stage: 'device', verdict: verdictThen } };
   }
   const same =
-    verdict.noop ||
+    (verdict.noop && restIsThere(job, before)) ||
     (job.action.effect_class === 'absolute_set' &&
       job.resolution.tool.verify !== null &&
       isThere(aimedAt(job, verdict.effective?.writes), before));
@@ -286,7 +286,9 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
     const gate = await ask();
     if ('ending' in gate) return deps.end(job, { ...gate.ending, attempt: attempt - 1 });
     if (sentFrom && wasMoved(job, sentFrom, gate.before)) return deps.end(job, movedEnding(gate, attempt - 1));
-    const { before, verdict } = gate;
+    const { verdict } = gate;
+    // A part of it may be there since an earlier attempt: what was before the action is what that one found (K2).
+    const before: Before = sentFrom ? { ...gate.before, baseline: sentFrom.baseline } : gate.before;
     // What is sent is what was judged; what was proposed stays on the plan and in the receipt's arguments.
     const aimed = aimedAt(gate.job, verdict.effective?.writes);
     deps.journal.append(intentOf(deps, aimed, attempt, before, verdict));
@@ -300,20 +302,9 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
     const timeline = watch.timeline();
     const conclusion = await conclude(deps, aimed, attempt, before, verdict, result);
     if (conclusion === 'interrupted') return null;
-    if (conclusion !== 'retry') return deps.end(job, { ...conclusion, timeline });
+    if (!('again' in conclusion)) return deps.end(job, { ...conclusion, timeline });
+    if (attempt >= LIMITS.attempts) return deps.end(job, { ...conclusion.again, timeline });
     if (result.kind !== 'not_sent') sentFrom ??= before;
-    if (attempt >= LIMITS.attempts) {
-      return deps.end(job, {
-        outcome: 'failed',
-        stage: 'act',
-        reason_code: 'attempts',
-        reason: `${attempt} attempts without effect`,
-        attempt,
-        verdict,
-        baseline: before.baseline,
-        timeline,
-      });
-    }
   }
 }
 
@@ -351,17 +342,11 @@ export async function resume(deps: DisposeDeps, open: Job, intent: Row<IntentEnt
     const timeline = { intent_at: intent.at, sent_at: null, answered_at: null };
     const conclusion = await conclude(deps, job, intent.attempt, before, verdict, doubt);
     if (conclusion === 'interrupted') return null;
-    if (conclusion !== 'retry') return await deps.end(job, { ...conclusion, timeline });
-    return await deps.end(job, {
-      outcome: 'failed',
-      stage: 'act',
-      reason_code: 'not_applied',
-      reason: 'the gateway ended before it was sent; the device is as it was before',
-      attempt: intent.attempt,
-      verdict,
-      baseline: intent.baseline,
-      timeline,
-    });
+    if (!('again' in conclusion)) return await deps.end(job, { ...conclusion, timeline });
+    const { again } = conclusion;
+    if (again.reason_code === 'device_altered') return await deps.end(job, { ...again, timeline });
+    const reason = 'the gateway ended before it was sent; the device is as it was before';
+    return await deps.end(job, { ...again, reason_code: 'not_applied', reason, timeline });
   } finally {
     hold.release();
   }

@@ -77,7 +77,7 @@ async function takeBack(deps: DisposeDeps, job: Job, lease: Lease, cause: Cause)
     await yieldTo(deps, by, { job, lease, hold: lease.hold }, found.readings);
     return { kind: 'ended', how: 'yielded', receipt: null };
   }
-  const rests = found.kind === 'ours' ? onOffOf(deps.facts, job) : null;
+  const rests = found.kind === 'back' ? null : onOffOf(deps.facts, job);
   if (rests !== null) return later(rests);
   const proposed = propose(deps, job, lease, cause, back);
   let seen: Standing | null = found;

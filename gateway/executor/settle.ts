@@ -13,6 +13,8 @@ export type Settlement =
   | { readonly kind: 'applied'; readonly reason: string; readonly readback: readonly Readback[] }
   /** The device provably did not change: the same key may be tried again. */
   | { readonly kind: 'not_applied'; readonly reason: string; readonly readback: readonly Readback[] }
+  /** Some of the outputs took it and the others did not: the same key may be tried again. */
+  | { readonly kind: 'partly'; readonly reason: string; readonly readback: readonly Readback[] }
   /** Somebody else moved it. */
   | { readonly kind: 'superseded'; readonly reason: string; readonly readback: readonly Readback[] }
   | { readonly kind: 'unknown'; readonly reason: string; readonly readback: readonly Readback[] }
@@ -81,6 +83,12 @@ function conclude(seen: Look): Settlement | null {
       return {
         kind: 'not_applied',
         reason: 'read twice after the late-write window: the device is as it was before',
+        readback: seen.readback,
+      };
+    case 'partly':
+      return {
+        kind: 'partly',
+        reason: 'read twice after the late-write window: a part of it is at the target, the rest as it was before',
         readback: seen.readback,
       };
     case 'other':

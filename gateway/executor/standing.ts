@@ -11,6 +11,8 @@ export interface Standing {
     | 'ours'
     /** At the baseline, or where the lease goes back to. */
     | 'back'
+    /** Some points at the one and some at the other. */
+    | 'partly'
     /** At neither. */
     | 'theirs'
     /** The device itself says that somebody has taken it over. */
@@ -28,14 +30,17 @@ export interface Standing {
 function kindOf(job: Job, lease: Lease, readings: readonly Reading[], back: readonly PointState[]): Standing['kind'] {
   if (readings.some(({ quality_reason }) => quality_reason === 'local_override')) return 'hand';
   const tolerance = job.resolution.tool.verify?.tolerance ?? 0;
-  const at = (wanted: readonly PointState[]): boolean =>
-    readings.every(({ point, value }) => {
+  const at =
+    (wanted: readonly PointState[]) =>
+    ({ point, value }: Reading): boolean => {
       const written = lease.watch.find((watch) => watch.point === point)?.written;
       const there = wanted.find((state) => state.point === written);
       return there !== undefined && equals(value, there.value, tolerance);
-    });
-  if (at(lease.ours)) return 'ours';
-  return at(lease.baseline) || at(back) ? 'back' : 'theirs';
+    };
+  const [ours, first, last] = [at(lease.ours), at(lease.baseline), at(back)];
+  if (readings.every(ours)) return 'ours';
+  if (readings.every(first) || readings.every(last)) return 'back';
+  return readings.every((reading) => ours(reading) || first(reading) || last(reading)) ? 'partly' : 'theirs';
 }
 
 /** Reads the device and says. `known`: what was read under this hold of the lane already. */

@@ -28,6 +28,8 @@ export type Look =
   | { readonly kind: 'equal'; readonly readback: readonly Readback[] }
   /** Every point reads what it was before the write. */
   | { readonly kind: 'unchanged'; readonly readback: readonly Readback[] }
+  /** Each point reads one of the two, and not all of them the same. */
+  | { readonly kind: 'partly'; readonly readback: readonly Readback[] }
   | { readonly kind: 'other'; readonly readback: readonly Readback[] }
   | { readonly kind: 'unreadable'; readonly readback: readonly Readback[] };
 
@@ -54,17 +56,19 @@ export async function look(
   const refs = verify.read.map(({ point }) => ({ device: action.device, point }));
   const readings = await witness.journal.gather(witness.driver.read(refs, timeoutMs));
   witness.observe(readings.filter((reading) => reading.quality === 'good'));
-  const at = isoTime(witness.siteClock.wallMs());
-  const readback = readings.map(({ point, value, quality }) => ({ point, value, quality, at }));
+  const now = isoTime(witness.siteClock.wallMs());
+  const readback = readings.map(({ point, value, quality }) => ({ point, value, quality, at: now }));
   if (readings.some((r) => r.quality !== 'good' || r.provenance !== witness.real))
     return { kind: 'unreadable', readback };
-  const matches = (wanted: readonly PointState[]) =>
-    verify.read.every(({ written }, i) => {
-      const target = wanted.find((state) => state.point === written);
-      return target !== undefined && equals(readings[i]?.value ?? null, target.value, verify.tolerance);
+  const at = (wanted: readonly PointState[]): readonly boolean[] =>
+    verify.read.map(({ written }, i) => {
+      const state = wanted.find(({ point }) => point === written);
+      return state !== undefined && equals(readings[i]?.value ?? null, state.value, verify.tolerance);
     });
-  if (matches(action.target)) return { kind: 'equal', readback };
-  return { kind: matches(baseline) ? 'unchanged' : 'other', readback };
+  const [sent, before] = [at(action.target), at(baseline)];
+  if (sent.every(Boolean)) return { kind: 'equal', readback };
+  if (before.every(Boolean)) return { kind: 'unchanged', readback };
+  return { kind: sent.every((is, i) => is || before[i]) ? 'partly' : 'other', readback };
 }
 
 /** Looks until the device reads what was written, at most `tries` times, `settle_ms` apart. */

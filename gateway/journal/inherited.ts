@@ -50,7 +50,7 @@ export interface InheritedLeaseEntry {
 export interface InheritedSettledEntry {
   readonly type: 'inherited_settled/1';
   readonly action_id: string;
-  readonly conclusion: 'applied' | 'not_applied' | 'superseded' | 'unknown';
+  readonly conclusion: 'applied' | 'not_applied' | 'partly' | 'superseded' | 'unknown';
   readonly reason: string;
   readonly readback: Receipt['readback'];
 }
@@ -92,7 +92,7 @@ export function inheritedLeaseRow(projection: Projection, { seq, lease }: Row & 
 export function inheritedSettledRow(projection: Projection, row: Row<InheritedSettledEntry>): void {
   const lease = projection.inherited.rows.get(row.action_id)?.lease ?? null;
   projection.inherited.delete(row.action_id);
-  if (lease === null || (row.conclusion !== 'applied' && row.conclusion !== 'unknown')) return;
+  if (lease === null || row.conclusion === 'not_applied' || row.conclusion === 'superseded') return;
   for (const before of overlapping(projection, lease.action, lease)) projection.leases.delete(before.lease_id);
   inheritedLeaseRow(projection, { ...row, lease });
 }

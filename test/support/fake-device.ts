@@ -14,6 +14,9 @@ export type Behaviour =
   | 'ignore'
   | 'obey_in_silence'
   | 'ignore_in_silence'
+  /** Takes the first point of a write, and nothing else of it. */
+  | 'half'
+  | 'half_in_silence'
   | 'refuse'
   | 'unplugged'
   | { readonly take: PointValue };
@@ -72,6 +75,10 @@ export class FakeDevice implements Driver {
         return { kind: 'acknowledged', response };
       case 'ignore_in_silence':
         return { kind: 'doubt', reason_code: 'timeout', message: 'no answer', response: null };
+      case 'half':
+      case 'half_in_silence':
+        this.#apply({ ...command, writes: command.writes.slice(0, 1) }, null);
+        break;
       case 'obey':
       case 'obey_in_silence':
       case undefined:
@@ -80,7 +87,7 @@ export class FakeDevice implements Driver {
       default:
         this.#apply(command, behaviour.take);
     }
-    if (behaviour === 'obey_in_silence')
+    if (behaviour === 'obey_in_silence' || behaviour === 'half_in_silence')
       return { kind: 'doubt', reason_code: 'timeout', message: 'no answer', response: null };
     return { kind: 'acknowledged', response };
   }

@@ -1,9 +1,9 @@
-/** Tools that write some of the same outputs: a scene sets both lamps of a zone, a level dims the left one, a spot the right one. */
+/** Tools that write several outputs, some of them the same: a scene sets both lamps of a zone, a level dims the left one, a spot the right. */
 import fc from 'fast-check';
 import { z } from 'zod';
 import { loadPolicy } from '@fibric/policy';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { CAPABILITIES, type Capability, type DriverModule } from '@fibric/sdk';
+import { CAPABILITIES, type Capability, type DriverModule, LIMITS } from '@fibric/sdk';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, type KernelOptions, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
@@ -55,7 +55,7 @@ const TOOLS = [
   tool(SPOT, { right: percent }),
 ];
 
-function lamps(): Device {
+function lamps(tools: readonly DeviceTool[]): Device {
   const points = LAMPS.map(
     (name): Point => ({
       ...{ name, device: 'lamps', access: 'read_write', poll_ms: 1_000, deadband: null, address: null, unit: null },
@@ -64,7 +64,7 @@ function lamps(): Device {
   );
   const spec = { id: 'lamps', options: null, points };
   const place = { id: 'lamps', connection: 'lights', profile: 'lamps', entity: { kind: 'zone', id: '1' } };
-  return { ...place, spec, points, identity: [], reads: {}, tools: TOOLS };
+  return { ...place, spec, points, identity: [], reads: {}, tools };
 }
 
 const constrained = (capability: string, constraints: string): string =>
@@ -77,14 +77,14 @@ const POLICY = `version: 1
 rules:
 ${constrained('scene', `${lease('1h')}, ${SHARED}, ${HAND}`)}${constrained('level', `${lease('10m')}, ${SHARED}`)}${constrained('spot', `${lease('20m')}, ${SHARED}, ${HAND}`)}`;
 
-function kernel(options: Partial<KernelOptions> = {}, text = POLICY): Kernel {
+function kernel(options: Partial<KernelOptions> = {}, text = POLICY, tools: readonly DeviceTool[] = TOOLS): Kernel {
   const device = options.device ?? new FakeDevice();
   for (const lamp of LAMPS) if (!device.values.has(`lamps/${lamp}`)) device.values.set(`lamps/${lamp}`, 20);
   const connection: Connection = {
     id: 'lights',
     driver: { unsolicited: false } as DriverModule,
     options: null,
-    devices: [lamps()],
+    devices: [lamps(tools)],
   };
   const bindings = createBindings({
     connections: new Map([['lights', connection]]),
@@ -225,4 +225,83 @@ describe('leases that overlap (K2, G-CS)', () => {
       { numRuns: 20 },
     );
   });
+});
+
+describe('a write of which only a part took effect', () => {
+  const scene = (k: Kernel) => proposed(k, 'comfort', SCENE);
+
+  it.each([
+    ['acknowledged', 'half'],
+    ['in doubt', 'half_in_silence'],
+  ] as const)('%s is tried again under the same key', async (_, behaviour) => {
+    const k = kernel();
+    k.device.behaviours = [behaviour, 'obey'];
+    expect(await scene(k)).toBe('applied:verified');
+    expect(k.receipts.map(({ attempt }) => attempt)).toEqual([2]);
+    expect(lit(k)).toEqual([80, 80]);
+  });
+
+  it.each([
+    ['acknowledged', 'half'],
+    ['in doubt', 'half_in_silence'],
+  ] as const)(
+    '%s time after time is failed, nobody else is blamed, and it is taken back like a whole one',
+    async (_, behaviour) => {
+      const k = kernel();
+      k.device.behaviours = [behaviour];
+      expect(await scene(k)).toBe('failed:device_altered');
+      expect(k.receipts.map(({ attempt }) => attempt)).toEqual([LIMITS.attempts]);
+      expect(lit(k)).toEqual([80, 20]);
+      k.device.behaviours = ['obey'];
+      await k.clock.advance(2 * HOUR);
+      expect(lit(k)).toEqual([20, 20]);
+      expect(leased(k)).toEqual([]);
+    },
+  );
+
+  it('is found at the next start, and taken back', async () => {
+    const k = kernel();
+    k.device.behaviours = ['half_in_silence'];
+    await k.clock.advance(2 * MINUTE);
+    const work = k.executor.submit(k.proposal([SCENE], by('comfort')));
+    await k.clock.advance(100);
+    const again = await restart(k);
+    await work;
+    again.device.behaviours = ['obey'];
+    await again.clock.advance(MINUTE);
+    expect(again.receipts.map(({ outcome, reason_code }) => `${outcome}:${reason_code}`)).toEqual([
+      'failed:device_altered',
+    ]);
+    await again.clock.advance(2 * HOUR);
+    expect(lit(again)).toEqual([20, 20]);
+  });
+
+  it('is somebody else’s doing where an output is at neither', async () => {
+    const k = kernel();
+    k.device.behaviours = ['half_in_silence'];
+    k.device.onWrite = () => void k.clock.after(1_000, () => k.device.values.set('lamps/right', 33));
+    expect(await scene(k)).toBe('superseded_externally:superseded_externally');
+    expect(k.device.writes).toHaveLength(1);
+  });
+});
+
+it('a deadband on the first output does not swallow a change of the others', async () => {
+  const text = `version: 1\nrules:\n${constrained('scene', 'deadband: { abs: 1 }')}`;
+  const k = kernel({}, text);
+  k.device.values.set('lamps/left', 79.5);
+  expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
+  expect(lit(k)).toEqual([80, 80]);
+  k.device.values.set('lamps/left', 79.5);
+  expect(await proposed(k, 'guest', SCENE)).toBe('noop:noop');
+  expect(lit(k)).toEqual([79.5, 80]);
+});
+
+it('a pulse is sent once, whatever its output reads afterwards (§2.2)', async () => {
+  const strike: DeviceTool = { ...TOOLS[2], effect: 'relative_or_pulse' } as DeviceTool;
+  const k = kernel({}, 'version: 1\nallow: [lighting.spot]\n', [strike]);
+  k.device.behaviours = ['ignore'];
+  await k.clock.advance(2 * MINUTE);
+  const [receipt] = await k.propose([spot(60)], by('comfort'));
+  expect(receipt).toMatchObject({ outcome: 'applied_unverified', reason_code: 'unproved' });
+  expect(k.device.writes).toHaveLength(1);
 });
