@@ -73,6 +73,7 @@ export interface Call {
     readonly deadline?: string;
     readonly waiting?: boolean;
     readonly action?: number;
+    readonly basis?: string;
   };
   readonly io: Io;
 }

@@ -72,6 +72,7 @@ export async function startBench(): Promise<Bench> {
       view.events.rows.length = 0;
       view.nextReceipts = [];
       view.notReady = [];
+      view.said.length = 0;
     },
     close: () => api.close(),
   };

@@ -83,6 +83,37 @@ describe('what people read', () => {
     expect((await here('plans', 'ls', '--waiting')).out).not.toContain('pl_3');
   });
 
+  test('plans show says what an action fell for, old and new, and how to approve it on that (G-AP-3)', async () => {
+    const [action = null] = planOf(5).actions;
+    if (action === null) throw new Error('a plan without an action');
+    const tool = { of: 'fcu-412 hvac.setpoint', tolerance: 0, quality: null };
+    const basis = [{ of: 'zone:412/motion', value: false, quality: 'good', tolerance: 0 } as const];
+    const hashes = { policy_hash: null, basis_hash: 'b'.repeat(64) };
+    const waiting = { approvers: 1, expires_ms: 0, breakers: [], ...hashes, rules: [], basis };
+    const changed = [
+      { of: 'zone:412/motion', was: { value: false, quality: 'good' }, is: { value: null, quality: 'bad' } },
+      { of: tool.of, was: { value: 'd'.repeat(64), quality: null }, is: { value: 'e'.repeat(64), quality: null } },
+    ] as const;
+    const anew = { basis_hash: `0123456789ab${'c'.repeat(52)}`, expires_ms: Date.parse('2026-07-02T12:00:00Z') };
+    const fell = { ...action, outcome: 'basis_changed', waiting, approvers: ['anna'], changed } as const;
+    bench.view.journal.planRows.push(
+      planOf(5, 'comfort', { status: 'basis_changed', actions: [{ ...fell, anew: { ...anew, plan_id: null } }] }),
+      planOf(7, 'comfort', { status: 'basis_changed', actions: [{ ...fell, anew: { ...anew, plan_id: 'pl_9' } }] }),
+    );
+    expect((await here('plans', 'ls')).out).toMatch(/pl_5 .* basis_changed /);
+    const { out } = await here('plans', 'show', 'pl_5');
+    expect(out).toContain('zone:412/motion was false, good, and was found –, bad');
+    expect(out).toContain(`fcu-412 hvac.setpoint was ${'d'.repeat(12)}, and was found ${'e'.repeat(12)}\n`);
+    expect(out).toContain(
+      'may be approved on what was found, until 2026-07-02 12:00:00Z: fibric plans approve pl_5 --basis 0123456789ab --as <who>',
+    );
+    expect((await here('plans', 'show', 'pl_7')).out).toContain('pl_9 has taken its place: fibric plans show pl_9');
+    const yes = await here('plans', 'approve', 'pl_5', '--basis', '0123456789ab', '--as', 'anna');
+    expect(yes.out).toBe('pl_8 takes the place of pl_5\nact_5 approved by anna, ap_9\n');
+    await here('plans', 'approve', 'pl_5', '--basis', '0123', '--as', 'anna');
+    expect(bench.view.said).toMatchObject([{ basis_hash: anew.basis_hash }, { basis_hash: '0123' }]);
+  });
+
   test('plans approve and veto are said in the name of a person, of the plan that was read', async () => {
     bench.view.journal.planRows.push(planOf(3));
     expect((await here('plans', 'approve', 'pl_3')).code).toBe(2);

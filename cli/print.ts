@@ -19,6 +19,9 @@ export function printable(text: string): string {
   });
 }
 
+/** So much of the hash of a basis is shown, and is enough to name it. */
+export const BASIS_CHARS = 12;
+
 const LONGEST = 100;
 
 /** For lists: the whole of it is in `show` and in `--json`. */

@@ -19,8 +19,12 @@ export const OPTIONS = {
   operator: ['--operator <name>', 'only of this operator'],
   type: ['--type <glob>', 'only events of this type; * stands for one segment'],
   as: ['--as <who>', 'the person in whose name it is done'],
-  waiting: ['--waiting', 'only those that wait for a person'],
+  waiting: ['--waiting', 'only those that wait for a person, or that one may approve on another basis than at first'],
   action: ['--action <n>', 'only this action of the plan, as `plans show` numbers them'],
+  basis: [
+    '--basis <hash>',
+    'to what fell because its basis had changed: the basis found instead, as `plans show` prints it',
+  ],
   deadline: ['--deadline <time>', 'not after this moment, RFC 3339 such as 2026-07-02T08:00:00Z'],
   release: ['--release', 'also take back every lease, one after the other'],
   clear: ['--clear', 'end the stop'],
@@ -291,7 +295,7 @@ export const VERBS: readonly Verb[] = [
     name: 'plans approve',
     args: '<id>',
     summary: 'say yes to what waits in a plan; it is done if what it rests on is still so',
-    options: ['as', 'action', 'reason', 'data', 'json'],
+    options: ['as', 'action', 'basis', 'reason', 'data', 'json'],
     run: async (call) => (await import('./verbs/approve.ts')).approve(call),
   },
   {

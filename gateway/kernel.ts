@@ -1,6 +1,7 @@
 /** The joints of the kernel: what its stages hand to each other. Each stage takes one thing and returns one thing. */
 import type { Envelope, Mode, PointValue, ProposedBy, Provenance, Quality, QualityReason, Receipt } from '@fibric/sdk';
 import type { PointFact } from '@fibric/policy';
+import type { Waiting } from './journal/approvals.ts';
 
 /** The present state of one point: the last reading with everything observe knows about it. */
 export interface PointStatus {
@@ -44,6 +45,8 @@ export interface Proposal {
   readonly plan: unknown;
   /** Site wall time after which nothing of it may start any more; left out: as long as what was sensed is worth something. */
   readonly deadline_ms?: number;
+  /** A person is to say yes on what they saw: it waits on that, and no longer than so. Left out: on what is so at the moment. */
+  readonly seen?: Pick<Waiting, 'basis' | 'breakers' | 'expires_ms'>;
   /** The operator's state to be committed with the plan; null leaves it as it was. */
   readonly state: Readonly<Record<string, unknown>> | null;
 }

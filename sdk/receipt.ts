@@ -128,12 +128,22 @@ export interface ReceiptLease {
   readonly state: LeaseState;
 }
 
+/** Something that an action was approved on, and that was otherwise when its turn came. Null quality: it is not a point. */
+export interface BasisChange {
+  /** `zone:412/motion`, or what else an approval rests on: `fcu-412 local control`, `fcu-412 hvac.setpoint`. */
+  readonly of: string;
+  readonly was: { readonly value: PointValue; readonly quality: Quality | null };
+  readonly is: { readonly value: PointValue; readonly quality: Quality | null };
+}
+
 /** What persons said to an action before it was done. */
 export interface ReceiptApproval {
   /** Of the last of them. */
   readonly id: string;
   readonly approvers: readonly string[];
   readonly basis_hash: string;
+  /** What they said it on and was no longer so; empty while nothing had changed. */
+  readonly basis_changes: readonly BasisChange[];
   /** Its row in the journal. */
   readonly at_seq: number;
 }

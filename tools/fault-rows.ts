@@ -97,7 +97,7 @@ export const FAULT_ROWS: readonly FaultRow[] = [
   [84, 'A comfort index outside its domain', 'blocked where it is required'],
   'Approval and alert',
   [85, 'Approved too late, twice, or after an edit', 'expired; the same; refused'],
-  [86, 'The basis of a proposal changed', 'not done, the difference shown'],
+  [86, 'The basis of a proposal changed', 'not done, the difference shown; done when a person says yes to it'],
   [87, 'Veto and approval at once', 'the first one counts, both visible'],
   [88, 'An approver who lost the role', 'void'],
   [89, 'No channel for alerts', 'control blocked after its grace, alerts kept'],

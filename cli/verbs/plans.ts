@@ -2,7 +2,7 @@
 import type { PlanView } from '@fibric/gateway/journal/types';
 import { isoTime } from '@fibric/sdk';
 import { type Call, EXIT, type ExitCode, type Io } from '../call.ts';
-import { count, document, facts, list, state, table, time, value, words } from '../print.ts';
+import { BASIS_CHARS, count, document, facts, list, state, table, time, value, words } from '../print.ts';
 import { openRecords } from '../records.ts';
 
 export async function ls(call: Call): Promise<ExitCode> {
@@ -56,12 +56,15 @@ export async function show(call: Call): Promise<ExitCode> {
       ]),
     );
   }
-  for (const [i, action] of plan.actions.entries()) whatFor(io, i + 1, action);
+  for (const [i, action] of plan.actions.entries()) whatFor(io, i + 1, plan.plan_id, action);
   return EXIT.done;
 }
 
-/** What an action waits for, or waited for, and on what basis. */
-function whatFor(io: Io, number: number, { waiting, approvers, awaits }: PlanView['actions'][number]): void {
+type Shown = PlanView['actions'][number];
+
+/** What an action waits for, or waited for, on what basis, and what of that had changed. */
+function whatFor(io: Io, number: number, planId: string, action: Shown): void {
+  const { waiting, approvers, awaits, changed, anew } = action;
   if (waiting === null) return;
   const until = time(isoTime(waiting.expires_ms));
   const said = approvers.length === 0 ? 'nobody so far' : approvers.join(' and ');
@@ -78,11 +81,27 @@ function whatFor(io: Io, number: number, { waiting, approvers, awaits }: PlanVie
       waiting.rules.map((one) => `${state(io, one.decision)} ${one.rule} (${one.stage}): ${one.reason}`).join('\n'),
     ],
     ['basis', waiting.basis.map((item) => basisLine(io, item)).join('\n')],
+    ['changed', changed.map((one) => changeLine(io, one)).join('\n') || null],
+    ['anew', anew && anewLine(planId, anew)],
   ]);
 }
 
-function basisLine(io: Io, item: NonNullable<PlanView['actions'][number]['waiting']>['basis'][number]): string {
-  const at = typeof item.value === 'string' && item.value.length === 64 ? item.value.slice(0, 12) : value(item.value);
+function basisLine(io: Io, item: NonNullable<Shown['waiting']>['basis'][number]): string {
   const within = item.tolerance > 0 ? `, may move by ${value(item.tolerance)}` : '';
-  return `${item.of} = ${at}${item.quality === null ? '' : `, ${state(io, item.quality)}`}${within}`;
+  return `${item.of} = ${stateText(io, item)}${within}`;
+}
+
+const changeLine = (io: Io, { of, was, is }: Shown['changed'][number]): string =>
+  `${of} was ${stateText(io, was)}, and was found ${stateText(io, is)}`;
+
+function stateText(io: Io, { value: seen, quality }: Shown['changed'][number]['is']): string {
+  const at = typeof seen === 'string' && seen.length === 64 ? seen.slice(0, 12) : value(seen);
+  return `${at}${quality === null ? '' : `, ${state(io, quality)}`}`;
+}
+
+/** How to say yes on what was found. */
+function anewLine(planId: string, { basis_hash, expires_ms, plan_id }: NonNullable<Shown['anew']>): string {
+  if (plan_id !== null) return `${plan_id} has taken its place: fibric plans show ${plan_id}`;
+  const yes = `fibric plans approve ${planId} --basis ${basis_hash.slice(0, BASIS_CHARS)} --as <who>`;
+  return `may be approved on what was found, until ${time(isoTime(expires_ms))}: ${yes}`;
 }

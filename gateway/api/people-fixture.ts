@@ -32,6 +32,8 @@ export function planOf(seq: number, operator = 'comfort', changes: Partial<PlanV
         awaits: false,
         waiting: null,
         approvers: [],
+        changed: [],
+        anew: null,
       },
     ],
     at: AT,
@@ -60,7 +62,8 @@ export function fakePeople(journal: { plan(id: string): PlanView | null }): {
       said.push(say);
       const plan = journal.plan(say.plan_id);
       if (!plan) return null;
-      const { plan_id, plan_hash, actions } = plan;
+      const { plan_hash, actions } = plan;
+      const plan_id = say.basis_hash === null ? plan.plan_id : 'pl_8';
       const { decision, who } = say;
       const state = decision === 'veto' ? 'vetoed' : 'approved';
       const of = actions.map(({ action_id }) => ({ action_id, state, approvers: [who], needed: 1 }) as const);

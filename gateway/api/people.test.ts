@@ -70,10 +70,19 @@ describe('a plan that waits', () => {
     const { status, body } = await post('/v1/plans/pl_3/approve', { who: 'anna', action: 1, reason: 'as agreed' });
     expect([status, body]).toMatchObject([200, { object: 'approval', decision: 'approve', who: 'anna' }]);
     await post('/v1/plans/pl_3/veto', { who: 'bert', plan_hash: 'f'.repeat(64) });
+    const of = { plan_id: 'pl_3', basis_hash: null };
     expect(view.said).toEqual([
-      { plan_id: 'pl_3', decision: 'approve', who: 'anna', action: 1, plan_hash: null, reason: 'as agreed' },
-      { plan_id: 'pl_3', decision: 'veto', who: 'bert', action: null, plan_hash: 'f'.repeat(64), reason: null },
+      { ...of, decision: 'approve', who: 'anna', action: 1, plan_hash: null, reason: 'as agreed' },
+      { ...of, decision: 'veto', who: 'bert', action: null, plan_hash: 'f'.repeat(64), reason: null },
     ]);
+  });
+
+  test('or has fallen because its basis had changed, is said yes to on the basis that was seen (G-AP-3)', async () => {
+    const basis_hash = 'c'.repeat(64);
+    const { status, body } = await post('/v1/plans/pl_3/approve', { who: 'anna', basis_hash });
+    expect([status, body]).toMatchObject([200, { object: 'approval', plan_id: 'pl_8', who: 'anna' }]);
+    expect(view.said).toMatchObject([{ plan_id: 'pl_3', decision: 'approve', who: 'anna', basis_hash }]);
+    expect((await post('/v1/plans/pl_3/veto', { who: 'anna', basis_hash })).status).toBe(400);
   });
 
   test('answers what is wrong with a request, and what came too late', async () => {

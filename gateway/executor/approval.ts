@@ -1,6 +1,6 @@
 /** What persons have said to an action that waited for them, as policy, the executor and the receipt see it. */
 import type { ApprovalFact } from '@fibric/policy';
-import { LIMITS, type ReceiptApproval } from '@fibric/sdk';
+import { type BasisChange, LIMITS, type ReceiptApproval } from '@fibric/sdk';
 import type { Approved } from '../journal/approvals.ts';
 import type { Action } from '../journal/entries.ts';
 import type { Projection } from '../journal/projection.ts';
@@ -52,10 +52,12 @@ export function approvalFact(sources: ApprovalSources, actionId: string): Approv
 export function receiptApproval(
   { approvals, open }: Pick<Projection, 'approvals' | 'open'>,
   actionId: string,
+  basis_changes: readonly BasisChange[],
 ): ReceiptApproval | null {
   const given = approvals.rows.get(actionId) ?? [];
   const last = given.at(-1);
   const basis_hash = open.rows.get(actionId)?.waiting?.basis_hash;
   if (!last || basis_hash === undefined) return null;
-  return { id: last.approval_id, approvers: given.map(({ who }) => who), basis_hash, at_seq: last.at_seq };
+  const approvers = given.map(({ who }) => who);
+  return { id: last.approval_id, approvers, basis_hash, basis_changes, at_seq: last.at_seq };
 }

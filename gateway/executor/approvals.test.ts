@@ -5,6 +5,7 @@ import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, type KernelOptions, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { fsck } from '../journal/fsck.ts';
 import { openJournalReader } from '../journal/reader.ts';
 import type { PlanView } from '../journal/types.ts';
 import type { Say } from './approvals.ts';
@@ -48,7 +49,7 @@ async function proposed(k: Kernel, ...actions: readonly object[]): Promise<strin
 
 const say = (k: Kernel, plan_id: string, over: Partial<Say> = {}) =>
   k.executor.approvals.say({
-    ...{ decision: 'approve', plan_id, action: null, who: 'anna', plan_hash: null, reason: null },
+    ...{ decision: 'approve', plan_id, action: null, who: 'anna', plan_hash: null, basis_hash: null, reason: null },
     ...over,
   });
 const saying = (k: Kernel, plan_id: string, over: Partial<Say> = {}) => k.clock.until(say(k, plan_id, over));
@@ -73,6 +74,13 @@ function planOf(k: Kernel, plan_id: string): PlanView {
   const plan = reader.plan(plan_id);
   if (!plan) throw new Error(`no plan ${plan_id}`);
   return plan;
+}
+
+/** The plans that are up to persons. */
+function queue(k: Kernel): readonly string[] {
+  const reader = openJournalReader(k.dataDir);
+  onTestFinished(() => reader.close());
+  return reader.plans({ limit: 10, waiting: true }).map(({ plan_id }) => plan_id);
 }
 
 /** What was said of plans, in the order of the rows. */
@@ -391,6 +399,259 @@ describe('the basis of a yes', () => {
     await saying(k, plan_id);
     await settled(k);
     expect(k.receipts[0]?.reason).toContain('fcu-412 local control was false, is true');
+  });
+});
+
+describe('a yes to what fell because its basis had changed (G-AP-3)', () => {
+  const TWO = 'approval: { within: 4h, approvers: 2 }';
+
+  /** A plan that fell because somebody came in, as it is shown, and what it was found to rest on. */
+  async function fallen(k: Kernel, actions: readonly object[] = [setpoint('412', 21)], yeses = ['anna']) {
+    k.say('fcu-412', 'occupied', false);
+    const plan_id = await proposed(k, ...actions);
+    k.say('fcu-412', 'occupied', true);
+    for (const who of yeses) await saying(k, plan_id, { who });
+    await settled(k);
+    return { plan_id, basis_hash: planOf(k, plan_id).actions[0]?.anew?.basis_hash ?? '' };
+  }
+  const watched = (action: object) => ({ ...action, depends_on: ['zone:412/setpoint'] });
+  const ticket = (n: number) => watched(pulse('A', { occurrence: `ev=ticket-${n}` }));
+  const PULSE =
+    'version: 1\nrules: [{ id: r, match: { capability: gate.pulse }, decision: ALLOW, constraints: { approval: {} } }]\n';
+  /** The refusal in words, of a yes on what was found. */
+  const why = (k: Kernel, plan_id: string, over: Partial<Say>): Promise<string> =>
+    saying(k, plan_id, over).then(
+      () => 'done',
+      (error: unknown) => (error instanceof FibricError ? `${error.code}: ${error.message}` : String(error)),
+    );
+  const seqIn = (id: string): number => Number.parseInt(id.slice(3), 36);
+
+  it('U3 is given on old and new as the queue shows them, and what fell is then done by a plan of its own (row 86)', async () => {
+    const k = kernel(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    const shown = planOf(k, plan_id);
+    const [was] = shown.actions;
+    expect(shown).toMatchObject({ status: 'basis_changed', actions: [{ outcome: 'basis_changed', awaits: false }] });
+    expect(was?.changed).toEqual([
+      { of: 'zone:412/occupied', was: { value: false, quality: 'good' }, is: { value: true, quality: 'good' } },
+    ]);
+    expect(was?.anew).toEqual({ basis_hash, expires_ms: was?.waiting?.expires_ms, plan_id: null });
+    expect(basis_hash).not.toBe(was?.waiting?.basis_hash);
+    expect(queue(k)).toEqual([plan_id]);
+    const said = await saying(k, plan_id, { basis_hash, plan_hash: shown.plan_hash, reason: 'all the same' });
+    await settled(k);
+    expect(said).toMatchObject({ decision: 'approve', who: 'anna', actions: [{ state: 'approved', needed: 1 }] });
+    expect(k.receipts).toMatchObject([
+      { plan_id, outcome: 'basis_changed', approval: { basis_changes: was?.changed } },
+      {
+        ...{ plan_id: said?.plan_id, outcome: 'applied', proposed_by: 'person:anna', operator: 'comfort' },
+        ...{ reasoning: 'test', correlation_id: k.receipts[0]?.correlation_id },
+        ...{ approval: { id: said?.id, approvers: ['anna'], basis_hash, basis_changes: [] } },
+      },
+    ]);
+    expect(k.receipts[1]?.idempotency_key).toBe(k.receipts[0]?.idempotency_key);
+    expect(k.device.writes).toHaveLength(1);
+    expect(k.announced.find(({ event_type }) => event_type === 'action.approved_anew')?.payload).toEqual({
+      ...{ who: 'anna', reason: 'all the same', plan_id },
+      ...{ action_id: k.receipts[0]?.action_id, receipt_id: k.receipts[0]?.receipt_id },
+    });
+    // What fell stays as it ended, and leaves the queue.
+    expect(planOf(k, plan_id)).toMatchObject({ ...shown, actions: [{ ...was, anew: { plan_id: said?.plan_id } }] });
+    expect(queue(k)).toEqual([]);
+    expect(rowsOf(k)).toEqual(['approve by anna: counts', 'approve by anna: counts']);
+  });
+
+  it('names the basis that was seen: without one, or with another, nothing is approved', async () => {
+    const k = kernel(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    // The word of before again, as when its answer was lost, is no yes to what nobody has seen.
+    expect((await saying(k, plan_id))?.id).toBeNull();
+    expect(await why(k, plan_id, { who: 'bert' })).toMatch(
+      /^conflict: .*: what it rested on had changed; fibric plans show/,
+    );
+    const first = planOf(k, plan_id).actions[0]?.waiting?.basis_hash ?? '';
+    expect(await why(k, plan_id, { basis_hash: first })).toContain(`fibric plans show ${plan_id}`);
+    expect(await refusal(k, plan_id, { basis_hash, plan_hash: 'f'.repeat(64) })).toBe('plan_hash_mismatch');
+    expect(await saying(k, plan_id, { basis_hash, action: 2 })).toBeNull();
+    k.say('fcu-413', 'occupied', true);
+    const waits = await proposed(k, setpoint('413', 21));
+    expect(await why(k, waits, { basis_hash })).toContain('approve it without naming one');
+    await saying(k, waits);
+    await settled(k);
+    expect(await why(k, waits, { basis_hash })).toContain('nothing of it ended because its basis had changed');
+    expect(k.device.writes).toHaveLength(1);
+  });
+
+  it('holds for what was seen alone: what has changed again by the time it is sent is not done, and shown again', async () => {
+    const k = kernel(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    k.say('fcu-412', 'occupied', false);
+    const said = await saying(k, plan_id, { basis_hash });
+    await settled(k);
+    expect(k.receipts[1]).toMatchObject({
+      ...{ plan_id: said?.plan_id, outcome: 'basis_changed' },
+      reason: 'it was approved on what is no longer so: zone:412/occupied was true, is false',
+    });
+    expect([k.device.writes, queue(k)]).toEqual([[], [said?.plan_id]]);
+    const again = planOf(k, said?.plan_id ?? '').actions[0]?.anew?.basis_hash ?? '';
+    await saying(k, said?.plan_id ?? '', { basis_hash: again });
+    await settled(k);
+    expect(outcomes(k.receipts).at(-1)).toBe('applied:verified');
+  });
+
+  it('is needed of as many persons as any other, and a second person finds the plan that waits by then', async () => {
+    const k = kernel(`${TWO}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k, [setpoint('412', 21)], ['anna', 'bert']);
+    const said = await saying(k, plan_id, { basis_hash });
+    await settled(k);
+    expect([said?.actions[0]?.state, said?.actions[0]?.needed, k.device.writes.length]).toEqual(['waiting', 2, 0]);
+    const place = `conflict: ${said?.plan_id} has taken the place of ${plan_id}`;
+    for (const who of ['anna', 'bert']) expect(await why(k, plan_id, { basis_hash, who })).toContain(place);
+    await saying(k, said?.plan_id ?? '', { who: 'bert' });
+    await settled(k);
+    expect(k.receipts[1]).toMatchObject({ outcome: 'applied', approval: { approvers: ['anna', 'bert'] } });
+    expect(k.device.writes).toHaveLength(1);
+  });
+
+  it('in the same moment of two persons is one plan', async () => {
+    const k = kernel(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    const both = ['anna', 'bert'].map((who) => say(k, plan_id, { basis_hash, who }));
+    const [one, other] = await k.clock.until(Promise.allSettled(both));
+    expect([one, other]).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'conflict' } }]);
+    await settled(k);
+    expect(k.device.writes).toHaveLength(1);
+  });
+
+  it('comes too late when its operator has wished for it anew, whatever for, or somebody has said no to that', async () => {
+    for (const celsius of [21, 22]) {
+      const k = kernel(`${ASKS}, ${SEEN}`);
+      const { plan_id, basis_hash } = await fallen(k);
+      const newer = await proposed(k, setpoint('412', celsius));
+      expect(queue(k)).toEqual([newer]);
+      expect(await why(k, plan_id, { basis_hash })).toBe(
+        `conflict: ${newer} has taken the place of ${plan_id}: fibric plans show ${newer}`,
+      );
+      await saying(k, newer, veto);
+      await proposed(k, setpoint('412', celsius));
+      expect(await why(k, plan_id, { basis_hash })).toContain(`conflict: ${newer} has taken the place`);
+      expect(k.device.writes).toHaveLength(0);
+    }
+  });
+
+  it('leaves what is no state to its own occasion: another one takes nothing’s place, and the key is the same', async () => {
+    const k = kernel(ASKS, { policy: PULSE });
+    k.say('fcu-412', 'setpoint', 17);
+    const plan_id = await proposed(k, ticket(1), { ...ticket(3), after: [] });
+    k.say('fcu-412', 'setpoint', 20);
+    await saying(k, plan_id);
+    await settled(k);
+    await saying(k, await proposed(k, ticket(2)));
+    await settled(k);
+    const basis_hash = planOf(k, plan_id).actions[0]?.anew?.basis_hash ?? '';
+    expect(await why(k, plan_id, { basis_hash })).toContain('name one with --action');
+    await saying(k, plan_id, { basis_hash, action: 1 });
+    await settled(k);
+    expect(k.receipts.map(({ outcome, idempotency_key }) => `${outcome.split('_')[0]} ${idempotency_key}`)).toEqual([
+      'basis comfort:gate:A:pulse@ev=ticket-1#1',
+      'basis comfort:gate:A:pulse@ev=ticket-3#1',
+      'applied comfort:gate:A:pulse@ev=ticket-2#1',
+      'applied comfort:gate:A:pulse@ev=ticket-1#1',
+    ]);
+  });
+
+  it('does not outlive the time there was for the first, and what is too old for it is forgotten (G-AP-2)', async () => {
+    const k = kernel(`${TWO}, ${SEEN.replace('12m', '1h')}`);
+    const { plan_id, basis_hash } = await fallen(k, [setpoint('412', 21)], ['anna', 'bert']);
+    const { expires_ms = 0 } = planOf(k, plan_id).actions[0]?.waiting ?? {};
+    await k.clock.advance(3 * HOUR);
+    k.say('fcu-412', 'occupied', true);
+    const said = await saying(k, plan_id, { basis_hash });
+    expect(planOf(k, said?.plan_id ?? '').actions[0]?.waiting?.expires_ms).toBe(expires_ms);
+    await k.clock.advance(HOUR + MINUTE);
+    expect(outcomes(k.receipts)).toEqual(['basis_changed:basis_changed', 'expired:approval_expired']);
+    expect(await refusal(k, plan_id, { basis_hash })).toBe('approval_expired');
+    await k.propose([setpoint('413', 21)]);
+    expect(k.journal.projection.fallen.rows.size).toBe(0);
+    expect(planOf(k, plan_id)).toMatchObject({ status: 'basis_changed', actions: [{ changed: [{}], anew: null }] });
+    expect(await refusal(k, plan_id, { basis_hash })).toBe('approval_expired');
+  });
+
+  it('is judged by the rules of its operator, and refused with what they say of it now', async () => {
+    const k = doomed(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    const narrow = `${ASKS}, ${SEEN}, range: { arg: celsius, min: 16, max: 20, unit: degC }`;
+    const after = restarted(k, narrow, MINUTE);
+    after.say('fcu-412', 'occupied', true);
+    expect(await why(after, plan_id, { basis_hash })).toMatch(
+      /^conflict: pl_\w+ cannot be approved as things are: blocked: .* \(rc_\w+\)$/,
+    );
+    await settled(after);
+    expect([outcomes(after.receipts), after.device.writes]).toEqual([['blocked:out_of_range'], []]);
+    // What was not admitted takes nothing's place.
+    expect(queue(after)).toEqual([plan_id]);
+  });
+
+  it('waits also where the rules have come to ask for nobody: what was seen is looked at again', async () => {
+    const k = doomed(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    const after = restarted(k, SEEN, MINUTE);
+    after.say('fcu-412', 'occupied', false);
+    await saying(after, plan_id, { basis_hash });
+    await settled(after);
+    expect(outcomes(after.receipts)).toEqual(['basis_changed:basis_changed']);
+  });
+
+  it('is for those to say who may approve, and not while its operator is off or in shadow', async () => {
+    const people = new Map([['anna', { roles: ['approver'] }]]);
+    const k = kernel(`${ASKS}, ${SEEN}`, { parts: { people } });
+    const { plan_id, basis_hash } = await fallen(k);
+    expect(await refusal(k, plan_id, { who: 'bert', basis_hash })).toBe('forbidden');
+    for (const to of ['disabled', 'shadow'] as const) {
+      const mode = { operator: 'comfort', operator_uid: 'comfort', from: 'live', to, site_mode: 'live' } as const;
+      k.journal.append({ type: 'mode/1', ...mode, who: 'anna', reason: null });
+      expect(await why(k, plan_id, { basis_hash })).toBe(
+        `conflict: comfort is ${to} now: nothing that it wished for is sent`,
+      );
+    }
+    expect(queue(k)).toEqual([plan_id]);
+  });
+
+  it('lets nothing through a breaker that was not shown with what fell', async () => {
+    const k = kernel(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    const about = { capability: null, entity_key: 'zone:412', connector: null, reason: 'it failed', refers_to: [] };
+    k.journal.append({ type: 'breaker/1', state: 'open', breaker_id: 'br_1', ...about });
+    await saying(k, plan_id, { basis_hash });
+    await settled(k);
+    expect(outcomes(k.receipts)).toEqual(['basis_changed:basis_changed', 'blocked:breaker_open']);
+    expect(k.device.writes).toHaveLength(0);
+  });
+
+  it('outlives a kill: before it, what fell can be approved as before; between plan and yes, the plan waits for one', async () => {
+    const k = kernel(`${ASKS}, ${SEEN}`);
+    const { plan_id, basis_hash } = await fallen(k);
+    await k.close();
+    const second = restarted(k, `${ASKS}, ${SEEN}`, MINUTE, { device: k.device });
+    const room = second.executor.approvals;
+    const cut = say(second, plan_id, { basis_hash }).catch((error: unknown) => String(error));
+    // The plan is on its way to the disk; the yes would come after.
+    room.close();
+    expect(await second.clock.until(cut)).toContain('the gateway is stopping');
+    await second.close();
+    expect(fsck(second.dataDir).findings).toEqual([]);
+    const third = restarted(k, `${ASKS}, ${SEEN}`, 2 * MINUTE, { device: k.device, bootId: 'boot-3' });
+    third.say('fcu-412', 'occupied', true);
+    const [waits = ''] = queue(third);
+    expect(planOf(third, waits)).toMatchObject({ status: 'proposed', proposed_by: 'person:anna' });
+    expect(planOf(third, waits).actions).toMatchObject([{ awaits: true, approvers: [], waiting: { basis_hash } }]);
+    expect(seqIn(waits)).toBeGreaterThan(seqIn(plan_id));
+    expect(k.device.writes).toHaveLength(0);
+    await saying(third, waits);
+    await settled(third);
+    expect(outcomes(third.receipts)).toEqual(['applied:verified']);
+    await third.close();
+    expect(fsck(third.dataDir).findings).toEqual([]);
   });
 });
 

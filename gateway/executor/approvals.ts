@@ -4,20 +4,18 @@
  * U2 What waits for persons is not sent without as many of them as it needs, each in a row of the journal that was durable before the
  *    person was told. Silence is no consent. Of a yes and a no the first row counts, and both are there.
  */
-import { type Clock, FibricError, type Receipt, type Timer } from '@fibric/sdk';
+import { FibricError, type Receipt, type Timer } from '@fibric/sdk';
 import type { ApprovalEntry } from '../journal/approvals.ts';
 import { type Action, idAt } from '../journal/entries.ts';
-import type { Journal } from '../journal/journal.ts';
 import type { OpenAction } from '../journal/projection.ts';
 import type { JournalReader, PlanView } from '../journal/types.ts';
+import { type AnewDeps, proposeAnew } from './anew.ts';
 import { mayApprove, type People } from './approval.ts';
 import type { Disposed } from './dispose.ts';
 import type { Ending, Job } from './job.ts';
 import type { RulesNow } from './rules-now.ts';
 
-export interface ApprovalsDeps {
-  readonly journal: Journal;
-  readonly clock: Clock;
+export interface ApprovalsDeps extends AnewDeps {
   readonly people: People;
   readonly records: Pick<JournalReader, 'plan' | 'receipt'>;
   readonly policies: Pick<RulesNow, 'of'>;
@@ -34,6 +32,8 @@ export interface Say {
   readonly who: string;
   /** The plan that the person has seen; null: whichever it is. */
   readonly plan_hash: string | null;
+  /** A yes to what fell because its basis had changed: the basis that the person has seen. Null: it is to what waits. */
+  readonly basis_hash: string | null;
   readonly reason: string | null;
 }
 
@@ -42,6 +42,7 @@ export interface Said {
   readonly object: 'approval';
   /** Null: this person had said so before, and nothing was added. */
   readonly id: string | null;
+  /** Of the plan that was meant, or of the one that takes the place of what fell. */
   readonly plan_id: string;
   readonly plan_hash: string;
   readonly decision: ApprovalEntry['decision'];
@@ -108,6 +109,7 @@ class Room implements Approvals {
     if (!plan || chosen === null) return null;
     if (say.plan_hash !== null && say.plan_hash !== plan.plan_hash)
       throw new FibricError('plan_hash_mismatch', `plan ${plan.plan_id} has hash ${plan.plan_hash}: it is another one`);
+    if (say.basis_hash !== null) return this.#sayAnew(say, plan, chosen, say.basis_hash);
     const waiting = chosen.flatMap(({ action_id }) => this.#waiting(action_id));
     if (waiting.length === 0) return this.#late(say, plan, chosen);
     const saidBefore = ({ action }: OpenAction) =>
@@ -152,6 +154,12 @@ class Room implements Approvals {
     if ((open.waiting?.expires_ms ?? 0) >= this.#deps.clock.wallMs()) return [open];
     this.#expire(action_id);
     return [];
+  }
+
+  /** The yes is to a plan of its own. Killed between the two, that one waits without it, and the person was told nothing. */
+  async #sayAnew(say: Say, plan: PlanView, chosen: readonly Chosen[], basis_hash: string): Promise<Said | null> {
+    const plan_id = await proposeAnew(this.#deps, plan, chosen, { ...say, basis_hash });
+    return this.say({ ...say, plan_id, action: null, plan_hash: null, basis_hash: null });
   }
 
   #entry(say: Say, plan: PlanView, ids: readonly string[], effect: ApprovalEntry['effect']): ApprovalEntry {
@@ -248,6 +256,10 @@ class Room implements Approvals {
       return new FibricError('approval_expired', `${plan_id} expired at ${first.at}; propose it anew ${noted}`);
     if (first?.outcome === 'vetoed')
       return new FibricError('conflict', `${plan_id} was vetoed: ${first.reason} ${noted}`);
+    if (decision === 'approve' && first?.outcome === 'basis_changed') {
+      const next = `fibric plans show ${plan_id} says how it may be approved all the same`;
+      return new FibricError('conflict', `${plan_id} was not done: what it rested on had changed; ${next} ${noted}`);
+    }
     if (decision === 'approve') return new FibricError('conflict', `nothing of ${plan_id} waits for a person ${noted}`);
     return new FibricError('too_late', `${this.#whyTooLate(plan_id, ends, yeses)} ${noted}`);
   }

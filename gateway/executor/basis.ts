@@ -5,10 +5,12 @@
  * U3 What is no longer as it was when it was proposed is not done, whoever approved it: `basis_changed`, with old and new.
  */
 import { basisTerms, decide, type PointFact } from '@fibric/policy';
-import { LIMITS, type PointValue } from '@fibric/sdk';
+import { type BasisChange, LIMITS } from '@fibric/sdk';
 import type { Bindings } from '../bindings.ts';
 import { digest } from '../journal/canonical.ts';
 import type { BasisItem, Waiting } from '../journal/approvals.ts';
+import { basisHash } from '../journal/fallen.ts';
+import type { Proposal } from '../kernel.ts';
 import { mayApprove, standingYeses } from './approval.ts';
 import { breakersOn } from './breaker.ts';
 import { actionFacts, type FactSources, gatherFacts } from './facts.ts';
@@ -55,18 +57,20 @@ export interface Request {
   readonly dependsOn: readonly string[];
   /** Its key is spent: a breaker has no say. */
   readonly done: boolean;
+  /** What a person saw, and is to say yes on; null: nobody has seen anything. */
+  readonly seen: Proposal['seen'] | null;
 }
 
 /** What the action has to wait for, on the basis of this moment; null when nobody has to be asked. */
 export function waitingOf(
   sources: FactSources & { readonly bindings: Bindings },
   job: Unasked,
-  { rules, deadlineMs, dependsOn, done }: Request,
+  { rules, deadlineMs, dependsOn, done, seen }: Request,
 ): Waiting | null {
   const { origin, policy, terms, action } = job;
   const breakers = done ? [] : breakersOn(sources.projection, action).map(({ breaker_id }) => breaker_id);
   const held = terms.approval !== null || breakers.length > 0;
-  if (origin.mode !== 'propose_only' && (!held || origin.mode === 'shadow')) return null;
+  if (!seen && origin.mode !== 'propose_only' && (!held || origin.mode === 'shadow')) return null;
   const facts = gatherFacts(sources, job, null);
   const { evidence, inputs } = decide(policy, facts, 'head');
   const { max_age_ms, tolerance } = basisTerms(policy, actionFacts(origin.operator, action));
@@ -75,32 +79,34 @@ export function waitingOf(
   const points = refs.map((ref) =>
     pointItem(ref, facts.point(ref), toleranceOf(sources.bindings, ref, tolerance(ref))),
   );
-  const basis = [...points, ...others(sources, job)];
-  const worthMs = max_age_ms === null ? Number.POSITIVE_INFINITY : max_age_ms * LIMITS.basisAges;
+  const basis = seen?.basis ?? [...points, ...others(sources, job)];
+  const never = Number.POSITIVE_INFINITY;
+  const worthMs = max_age_ms === null ? never : max_age_ms * LIMITS.basisAges;
   const withinMs = Math.min(LIMITS.approvalMs, terms.approval?.within ?? LIMITS.approvalMs, worthMs);
   return {
     approvers: terms.approval?.approvers ?? 1,
-    expires_ms: Math.min(sources.clock.wallMs() + withinMs, deadlineMs ?? Number.POSITIVE_INFINITY),
-    breakers,
+    expires_ms: Math.min(sources.clock.wallMs() + withinMs, deadlineMs ?? never, seen?.expires_ms ?? never),
+    breakers: seen?.breakers ?? breakers,
     policy_hash: policy?.hash ?? null,
     rules,
     basis,
-    basis_hash: digest('basis/1\n', basis),
+    basis_hash: basisHash(basis),
   };
 }
 
-const said = (value: PointValue, quality: BasisItem['quality']): string =>
+const said = ({ value, quality }: BasisChange['is']): string =>
   `${String(value)}${quality === null || quality === 'good' ? '' : ` (${quality})`}`;
 
-/** In words, what of the basis is no longer so. */
-export function basisChanges(sources: FactSources, job: Job): readonly string[] {
+/** What of the basis is no longer so. */
+function basisChanges(sources: FactSources, job: Job): readonly BasisChange[] {
   const { point } = gatherFacts(sources, job, null);
   const now = new Map(others(sources, job).map((item) => [item.of, item]));
   return (job.waiting?.basis ?? []).flatMap((was) => {
     const is = now.get(was.of) ?? pointItem(was.of, point(was.of), was.tolerance);
     const good = is.quality === null || is.quality === 'good';
     if (good && equals(is.value, was.value, was.tolerance)) return [];
-    return [`${was.of} was ${said(was.value, was.quality)}, is ${said(is.value, is.quality)}`];
+    const state = ({ value, quality }: BasisItem): BasisChange['is'] => ({ value, quality });
+    return [{ of: was.of, was: state(was), is: state(is) }];
   });
 }
 
@@ -118,6 +124,7 @@ export function approvalEnding(sources: FactSources, job: Job): Ending | null {
   }
   const changes = basisChanges(sources, job);
   if (changes.length === 0) return null;
-  const reason = `it was approved on what is no longer so: ${changes.join('; ')}`;
-  return { outcome: 'basis_changed', stage, reason_code: 'basis_changed', reason };
+  const words = changes.map(({ of, was, is }) => `${of} was ${said(was)}, is ${said(is)}`);
+  const reason = `it was approved on what is no longer so: ${words.join('; ')}`;
+  return { outcome: 'basis_changed', stage, reason_code: 'basis_changed', reason, changes };
 }

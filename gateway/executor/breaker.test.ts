@@ -138,7 +138,7 @@ describe('what is proposed while a breaker is open', () => {
   const let_through = (k: Kernel) => {
     const [one] = [...k.journal.projection.open.rows.values()];
     const plan_id = one?.action.plan_id ?? '';
-    const who = { who: 'duty-engineer', plan_hash: null, reason: 'to see whether it works again' };
+    const who = { who: 'duty-engineer', plan_hash: null, basis_hash: null, reason: 'to see whether it works again' };
     return k.clock.until(k.executor.approvals.say({ decision: 'approve', plan_id, action: null, ...who }));
   };
 

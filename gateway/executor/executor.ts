@@ -161,7 +161,7 @@ class SiteExecutor implements RunningExecutor {
         return this.#end(job.origin, job.reasoning, job.action, ending);
       },
     };
-    this.approvals = createApprovals({ ...deps, end: this.#dispose.end });
+    this.approvals = createApprovals({ ...deps, end: this.#dispose.end, submit: (anew) => this.submit(anew) });
     this.control = createControl(this.#dispose);
   }
 
@@ -318,7 +318,7 @@ class SiteExecutor implements RunningExecutor {
   ): Promise<Receipt> {
     const { journal, onReceipt } = this.#deps;
     const { changed, said } = leaseEffect(journal.projection, action, ending);
-    const approval = receiptApproval(journal.projection, action.action_id);
+    const approval = receiptApproval(journal.projection, action.action_id, ending.changes ?? []);
     const entry = receiptEntry(this.#site, origin, reasoning, action, { ...ending, ...said, approval });
     const { row, hash } = journal.append(entry);
     tellEnd(this.#deps, row);

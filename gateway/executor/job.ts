@@ -1,5 +1,6 @@
 /** One action on its way, and the ways it can end. */
 import type {
+  BasisChange,
   DeviceResponse,
   Outcome,
   PointState,
@@ -57,6 +58,8 @@ export interface Ending {
   readonly timeline?: Timeline;
   readonly refers_to?: readonly string[];
   readonly lease?: ReceiptLease | null;
+  /** What of its basis was no longer so. */
+  readonly changes?: readonly BasisChange[];
   /** What persons had said to it. */
   readonly approval?: ReceiptApproval | null;
 }

@@ -86,9 +86,9 @@ function prepareOne(
   const refused = { kind: 'refused', action: refusedOf(action) } as const;
   if (verdict.decision !== 'BLOCK') {
     const done = checkKey(action, sources.keys).kind !== 'fresh';
-    const { deadline_ms: deadlineMs = null } = proposal;
+    const { deadline_ms: deadlineMs = null, seen = null } = proposal;
     const dependsOn = planned.depends_on ?? [];
-    const prepared = asked(sources, job, { rules: verdict.rules, deadlineMs, dependsOn, done });
+    const prepared = asked(sources, job, { rules: verdict.rules, deadlineMs, dependsOn, done, seen });
     const full = prepared.waiting && cannotWait(sources.facts.projection, action);
     if (full) return { ...refused, ending: { ...full, verdict } };
     // What is done already does not use up the cap (G-LIM-1).

@@ -5,6 +5,7 @@
 import { LIMITS, type Mode, type Outcome, type PointState } from '@fibric/sdk';
 import { canonicalText } from './canonical.ts';
 import { approvalRow, type Approved, type Waiting } from './approvals.ts';
+import { type Fallen, fallenPlan, fallenReceipt } from './fallen.ts';
 import { alertRow, deliveredRow, pageRow, type Subject } from './alerts.ts';
 import { CompactRange } from '../proof/tree.ts';
 import { type Breaker, breakerRow, type Failure, failureRow } from './breakers.ts';
@@ -189,6 +190,8 @@ export class Projection {
   readonly states = new Table<Readonly<Record<string, unknown>>>('state', canonicalText);
   readonly modes = new Table<{ readonly mode: Mode; readonly site_mode: Mode }>('mode');
   readonly approvals = new Table<readonly Approved[]>('approval', canonicalText);
+  /** What a person may still say yes to, on another basis than at first. */
+  readonly fallen = new Table<Fallen>('fallen', canonicalText);
   readonly leases = new Table<Lease>('lease', canonicalText);
   /** By device: values set by hand that are left alone. */
   readonly holds = new Table<Hold>('hold', canonicalText);
@@ -221,9 +224,9 @@ export class Projection {
 
   get tables(): readonly Table<unknown>[] {
     const { open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited } = this;
-    const { policies, activations, alerts, breakers, failures, unknowns, freed, meta } = this;
+    const { policies, activations, alerts, breakers, failures, unknowns, freed, meta, fallen } = this;
     const standing = [open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited];
-    const told = [alerts, breakers, failures, unknowns, freed];
+    const told = [alerts, breakers, failures, unknowns, freed, fallen];
     const tables = [...standing, policies, activations, ...told, meta, this.logs, this.tiles];
     return tables as readonly Table<unknown>[];
   }
@@ -322,6 +325,7 @@ export class Projection {
 
   #plan(row: Row<PlanEntry>): void {
     if (row.state) this.states.set(row.origin.operator_uid, row.state);
+    fallenPlan(this, row);
     for (const entry of row.actions) {
       if (entry.status === 'refused') continue;
       const { action, status } = entry;
@@ -356,6 +360,7 @@ export class Projection {
     const { action } = open;
     leaseReceipt(this, open, row, receiptId);
     failureRow(this, open, row, receiptId);
+    fallenReceipt(this, open, row, receiptId);
     unknownRow(this, action, row, receiptId);
     if (changes(row)) this.#changed(action, row);
     if (!consumes(row)) return null;

@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { type AlertReader, alertReader } from './alert-reader.ts';
 import { idAt, type PlanEntry, type ReceiptEntry, receiptOf, type RedactionEntry, seqOf } from './entries.ts';
 import type { Approved } from './approvals.ts';
+import type { Fallen } from './fallen.ts';
 import type { ActivePolicy } from './policies.ts';
 import type { OpenPlace } from './projection.ts';
 import { JOURNAL_FILE } from './schema.ts';
@@ -23,6 +24,7 @@ interface Stored {
 function statusOf(actions: PlanView['actions']): PlanStatus {
   const outcomes = actions.map(({ outcome }) => outcome);
   if (actions.some(({ awaits }) => awaits)) return 'proposed';
+  if (outcomes.includes('basis_changed')) return 'basis_changed';
   if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'expired')) return 'expired';
   if (outcomes.length > 0 && outcomes.every((outcome) => outcome === 'vetoed')) return 'vetoed';
   return 'executed';
@@ -135,8 +137,10 @@ class SqliteReader implements JournalReader {
   /** Those are few, and may be old: found from the actions that are open. */
   #waiting({ limit, operator, before = Number.MAX_SAFE_INTEGER }: ListQuery): readonly PlanView[] {
     const open = (this.#state.all('open') as string[]).map((row) => JSON.parse(row) as OpenPlace);
-    const seqs = new Set(open.flatMap(({ status, plan_seq }) => (status === 'awaiting' ? [plan_seq] : [])));
-    return [...seqs]
+    const awaiting = open.flatMap(({ status, plan_seq }) => (status === 'awaiting' ? [plan_seq] : []));
+    const fallen = (this.#state.all('fallen') as string[]).map((row) => JSON.parse(row) as Fallen);
+    const anew = fallen.flatMap((one) => (one.plan_id === null ? (seqOf('pl', one.action.plan_id) ?? []) : []));
+    return [...new Set([...awaiting, ...anew])]
       .filter((seq) => seq < before)
       .toSorted((a, b) => b - a)
       .flatMap((seq) => this.plan(idAt('pl', seq)) ?? [])
@@ -149,8 +153,15 @@ class SqliteReader implements JournalReader {
     return row === undefined ? null : (JSON.parse(row) as OpenPlace);
   }
 
-  #approvers(actionId: string, receiptSeq: number | null): readonly string[] {
-    if (receiptSeq !== null) return this.receipt(idAt('rc', receiptSeq))?.approval?.approvers ?? [];
+  #anew(actionId: string): PlanView['actions'][number]['anew'] {
+    const row = this.#stateAt.get('fallen', actionId) as string | undefined;
+    if (row === undefined) return null;
+    const { basis_hash, action, plan_id } = JSON.parse(row) as Fallen;
+    return { basis_hash, expires_ms: action.deadline_ms, plan_id };
+  }
+
+  #approvers(actionId: string, approval: Receipt['approval'] | undefined): readonly string[] {
+    if (approval !== undefined) return approval?.approvers ?? [];
     const row = this.#stateAt.get('approval', actionId) as string | undefined;
     return row === undefined ? [] : (JSON.parse(row) as readonly Approved[]).map(({ who }) => who);
   }
@@ -163,6 +174,7 @@ class SqliteReader implements JournalReader {
       const { action } = planned;
       const end = byOrdinal.get(action.ordinal);
       const waiting = planned.status === 'awaiting' ? planned.waiting : null;
+      const approval = waiting && end ? this.receipt(idAt('rc', end.receipt_seq))?.approval : undefined;
       return {
         action_id: action.action_id,
         capability: action.capability,
@@ -173,7 +185,9 @@ class SqliteReader implements JournalReader {
         receipt_id: end ? idAt('rc', end.receipt_seq) : null,
         awaits: waiting !== null && !end && this.#place(action.action_id)?.status === 'awaiting',
         waiting,
-        approvers: waiting === null ? [] : this.#approvers(action.action_id, end?.receipt_seq ?? null),
+        approvers: waiting === null ? [] : this.#approvers(action.action_id, approval),
+        changed: approval?.basis_changes ?? [],
+        anew: end?.outcome === 'basis_changed' ? this.#anew(action.action_id) : null,
       };
     });
     const { origin } = row;

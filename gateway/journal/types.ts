@@ -1,12 +1,12 @@
 /** What the journal shows to those who only read: the API, the CLI (also offline), sync. */
-import type { Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
+import type { BasisChange, Envelope, Mode, Outcome, ProposedBy, Receipt } from '@fibric/sdk';
 import type { RedactionEntry } from './entries.ts';
 import type { ActivePolicy } from './policies.ts';
 import type { AlertReader } from './alert-reader.ts';
 import type { Waiting } from './approvals.ts';
 import type { Story } from './story.ts';
 
-export const PLAN_STATUSES = ['proposed', 'executed', 'vetoed', 'expired', 'rejected'] as const;
+export const PLAN_STATUSES = ['proposed', 'executed', 'basis_changed', 'vetoed', 'expired', 'rejected'] as const;
 export type PlanStatus = (typeof PLAN_STATUSES)[number];
 
 /** A plan as lists and `plans show` print it. */
@@ -38,6 +38,16 @@ export interface PlanView {
     readonly waiting: Waiting | null;
     /** Who has said yes so far. */
     readonly approvers: readonly string[];
+    /** What it was approved on and was no longer so when its turn came. */
+    readonly changed: readonly BasisChange[];
+    /** How a person may approve it on what was found instead; null: it did not fall for that, or its time is over. */
+    readonly anew: {
+      /** Of the basis as it was found. */
+      readonly basis_hash: string;
+      readonly expires_ms: number;
+      /** The plan that has taken its place; null: it may be approved. */
+      readonly plan_id: string | null;
+    } | null;
   }[];
   readonly at: string;
 }
@@ -47,7 +57,7 @@ export interface ListQuery {
   readonly limit: number;
   readonly before?: number;
   readonly operator?: string;
-  /** Only plans of which something waits for a person. */
+  /** Only plans of which something waits for a person, or may be approved on another basis than at first. */
   readonly waiting?: boolean;
 }
 

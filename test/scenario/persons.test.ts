@@ -7,12 +7,16 @@ import { HEAD, type RealGateway, rows, startGateway } from '../support/real-gate
 import { waitFor } from '../support/wait.ts';
 import { Desk, DESK_FILES, type Line, openLine, tenths } from './desk.ts';
 
-/** Zones: a person's own, one of an operator that has to ask, and one where commands come too late. */
-const [OWN, ASKED, STALE] = [1, 2, 3];
+/** Zones: a person's own, one of an operator that has to ask, one where commands come too late, and one where the asking looks at the setpoint. */
+const [OWN, ASKED, STALE, SEEN] = [1, 2, 3, 4];
 
 const POLICY = `version: 1
 rules:
   - { id: asks, match: { capability: hvac.setpoint }, decision: ALLOW, constraints: { approval: { within: 1h } } }
+  - id: looks
+    match: { capability: hvac.setpoint, entity: 'zone:${SEEN}' }
+    decision: ALLOW
+    constraints: { evidence: [{ point: 'zone:{id}/setpoint', max_age: 1m }] }
 `;
 const PERSON_POLICY = `version: 1
 rules:
@@ -30,8 +34,8 @@ const last = async (zone: number): Promise<Receipt | undefined> =>
   (await gateway.receipts()).findLast(({ entity_key }) => entity_key === `zone:${zone}`);
 
 beforeAll(async () => {
-  desk = await Desk.open(end, 3);
-  for (const zone of [OWN, ASKED, STALE]) lines.set(zone, await openLine(end, zone));
+  desk = await Desk.open(end, 4);
+  for (const zone of [OWN, ASKED, STALE, SEEN]) lines.set(zone, await openLine(end, zone));
   const all = [...lines];
   gateway = await startGateway(end, {
     ...DESK_FILES,
@@ -130,5 +134,48 @@ describe('what an operator has to ask for', () => {
     expect((await gateway.fibric('plans', 'veto', id.plan_id, '--as', 'anna')).out).toContain('vetoed by anna');
     expect(await last(ASKED)).toMatchObject({ outcome: 'vetoed', plan_id: id.plan_id });
     expect(unit(ASKED).get('holding', 0)).toBe(tenths(22));
+  });
+
+  test('U3 falls when its basis has changed, and is done when one who may says yes to what was found (G-AP-3)', async () => {
+    desk.ask(SEEN, 22);
+    const { plan_id: id } = await waitFor('a plan that waits', async () =>
+      (await waiting()).find(({ actions }) => actions[0]?.entity_key === `zone:${SEEN}`),
+    );
+    // Nobody asks for it any more, so that nothing takes its place after the start.
+    desk.ask(SEEN, 0);
+    unit(SEEN).set('holding', 0, tenths(19));
+    await waitFor('the hand to be seen', async () => (await gateway.point(`unit-${SEEN}/setpoint`)).value === 19);
+    expect((await gateway.fibric('plans', 'approve', id, '--as', 'anna')).code).toBe(0);
+    await waitFor('the receipt', async () => (await last(SEEN))?.outcome === 'basis_changed');
+    await gateway.stop('SIGKILL');
+    await gateway.start();
+    await waitFor('the setpoint', async () => (await gateway.point(`unit-${SEEN}/setpoint`)).quality === 'good');
+    expect((await gateway.fibric('plans', 'ls', '--waiting')).out).toMatch(new RegExp(`${id} .* basis_changed `));
+    const shown = (await gateway.fibric('plans', 'show', id)).out;
+    expect(shown).toContain(`zone:${SEEN}/setpoint was 17, good, and was found 19, good`);
+    const [yes = ''] = /plans approve \S+ --basis \S+ --as/.exec(shown) ?? [];
+    const refused = await gateway.fibric(...yes.split(' '), 'bert');
+    expect([refused.code, refused.err]).toEqual([3, expect.stringContaining('bert is not among the approvers')]);
+    expect(unit(SEEN).writes('holding', 0)).toBe(0);
+    const said = await gateway.fibric(...yes.split(' '), 'anna', '--reason', 'still cold');
+    expect([said.code, said.err, said.out]).toEqual([
+      0,
+      '',
+      expect.stringMatching(`takes the place of ${id}\n.* approved by anna`),
+    ]);
+    const receipt = await waitFor('the write', async () => {
+      const found = await last(SEEN);
+      return found?.outcome === 'applied' ? found : null;
+    });
+    expect(receipt).toMatchObject({
+      operator: 'puppet',
+      proposed_by: 'person:anna',
+      approval: { approvers: ['anna'] },
+    });
+    expect([unit(SEEN).get('holding', 0), unit(SEEN).writes('holding', 0)]).toEqual([tenths(22), 1]);
+    const why = (await gateway.fibric('why', receipt.receipt_id)).out;
+    expect(why).toMatch(new RegExp(`trigger +action.approved_anew[^]*plan_id=${id}[^]*approve by anna.*: still cold`));
+    const again = await gateway.fibric(...yes.split(' '), 'anna');
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining(`has taken the place of ${id}`)]);
   });
 });

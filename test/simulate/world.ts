@@ -225,7 +225,8 @@ class World {
     this.note(`${who} says ${decision} to ${plan_id}`);
     const action = dice.chance(0.5) ? null : ordinal + 1;
     try {
-      await kernel.executor.approvals.say({ decision, plan_id, action, who, plan_hash: null, reason: null });
+      const said = { decision, plan_id, action, who, plan_hash: null, basis_hash: null, reason: null };
+      await kernel.executor.approvals.say(said);
     } catch (error) {
       if (!(error instanceof FibricError) && !kernel.journal.failure)
         this.complain(`saying ${decision} threw: ${String(error)}`);
@@ -238,7 +239,14 @@ class World {
     const open = [...(kernel?.journal.projection.open.rows.values() ?? [])].filter(
       ({ status }) => status === 'awaiting',
     );
-    const no = { decision: 'veto', action: null, who: 'anna', plan_hash: null, reason: null } as const;
+    const no = {
+      decision: 'veto',
+      action: null,
+      who: 'anna',
+      plan_hash: null,
+      basis_hash: null,
+      reason: null,
+    } as const;
     for (const plan_id of new Set(open.map(({ action }) => action.plan_id)))
       await kernel?.executor.approvals.say({ plan_id, ...no }).catch(() => undefined);
   }

@@ -13,6 +13,10 @@ const sayBody = z.strictObject({
   plan_hash: z.string().nullable().default(null),
   reason: reason.nullable().default(null),
 });
+const yesBody = sayBody.extend({
+  /** To what fell because its basis had changed: `anew.basis_hash` of the action, as the plan shows it. */
+  basis_hash: z.string().nullable().default(null),
+});
 const askBody = z.strictObject({
   who,
   capability: z.string().min(1).max(LIMITS.nameChars),
@@ -46,10 +50,13 @@ export function peopleRoutes(app: FastifyInstance, view: GatewayView): void {
     return view.propose({ ...asked, deadline_ms: deadline, occurrence });
   });
 
-  for (const decision of ['approve', 'veto'] as const) {
+  for (const [decision, form] of [
+    ['approve', yesBody],
+    ['veto', sayBody],
+  ] as const) {
     app.post<ById>(`/v1/plans/:id/${decision}`, async (request) => {
       const { id } = request.params;
-      const body = sayBody.parse(request.body);
+      const body = { basis_hash: null, ...form.parse(request.body) };
       const said = await view.say({ ...body, decision, plan_id: id });
       if (said !== null) return said;
       const what = body.action === null ? `plan '${id}'` : `action ${body.action} in a plan '${id}'`;
