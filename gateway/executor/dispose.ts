@@ -280,15 +280,15 @@ export async function dispose(deps: DisposeDeps, queued: Job): Promise<Disposed>
 
 /** Intent, send, conclusion, as often as may be. Only under the lane of the job; `gate` is asked before each attempt. */
 export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<Gate>): Promise<Disposed> {
-  let sentFrom: Before | null = null;
+  let first: { readonly aimed: Job; readonly before: Before } | null = null;
   for (let attempt = 1; ; attempt++) {
     if (deps.stopping.aborted) return null;
     const gate = await ask();
     if ('ending' in gate) return deps.end(job, { ...gate.ending, attempt: attempt - 1 });
-    if (sentFrom && wasMoved(job, sentFrom, gate.before)) return deps.end(job, movedEnding(gate, attempt - 1));
+    if (first && wasMoved(first.aimed, first.before, gate.before)) return deps.end(job, movedEnding(gate, attempt - 1));
     const { verdict } = gate;
     // A part of it may be there since an earlier attempt: what was before the action is what that one found (K2).
-    const before: Before = sentFrom ? { ...gate.before, baseline: sentFrom.baseline } : gate.before;
+    const before: Before = first ? { ...gate.before, baseline: first.before.baseline } : gate.before;
     // What is sent is what was judged; what was proposed stays on the plan and in the receipt's arguments.
     const aimed = aimedAt(gate.job, verdict.effective?.writes);
     deps.journal.append(intentOf(deps, aimed, attempt, before, verdict));
@@ -304,7 +304,7 @@ export async function carryOut(deps: DisposeDeps, job: Job, ask: () => Promise<G
     if (conclusion === 'interrupted') return null;
     if (!('again' in conclusion)) return deps.end(job, { ...conclusion, timeline });
     if (attempt >= LIMITS.attempts) return deps.end(job, { ...conclusion.again, timeline });
-    if (result.kind !== 'not_sent') sentFrom ??= before;
+    if (result.kind !== 'not_sent') first ??= { aimed, before };
   }
 }
 

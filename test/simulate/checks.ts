@@ -25,6 +25,7 @@ import type { Action, Entry, IntentEntry, ReceiptEntry, Row } from '@fibric/gate
 import { mayEnd, type Step, stepFrom } from '@fibric/gateway/journal/lifecycle';
 import { inShort, readChain } from './chain.ts';
 import type { Effect, Field, Sent } from './field.ts';
+import { moved, overwritten } from './others.ts';
 import { registerOf, TIMEOUT_MS } from './site.ts';
 import { consumed, lanesOf, looking, same, type Tale, TOLERANCE, tookEffect, valueOf } from './tale.ts';
 
@@ -255,21 +256,15 @@ class Judge {
   conclusions(): void {
     for (const tale of this.tales.values()) {
       const [receipt] = tale.receipts;
+      for (const what of overwritten(tale)) this.say(`K12 ${what}`);
       if (receipt) this.#conclusion(tale, receipt);
     }
   }
 
   /** K4 */
-  #conclusion({ action, intents, sent }: Tale, receipt: Row<ReceiptEntry>): void {
+  #conclusion(tale: Tale, receipt: Row<ReceiptEntry>): void {
+    const { action, intents, sent } = tale;
     const effects = sent.flatMap((one) => one.effects);
-    // What was never sent found the device as nobody will know; the first that was sent is the one to compare with.
-    const first = intents.find(({ attempt }) => sent.some((one) => one.intent?.attempt === attempt));
-    const moved = intents.find(
-      ({ attempt, baseline }) =>
-        first !== undefined && attempt > first.attempt && JSON.stringify(baseline) !== JSON.stringify(first.baseline),
-    );
-    if (moved)
-      this.say(`K12 ${action.action_id}: attempt ${moved.attempt} would overwrite what somebody did after the first`);
     const wrong = (why: string): void =>
       this.say(
         `K4 ${action.action_id} (${action.idempotency_key}, ${intents.length} attempts) is said to be ${receipt.outcome}: ${String(receipt.reason_code)}, but ${why}`,
@@ -285,7 +280,9 @@ class Judge {
           wrong('its counter shows that it did not come');
         return;
       case 'unknown':
+        return;
       case 'superseded_externally':
+        if (!moved(tale, this.#story.field.history)) wrong('nobody else had moved it');
         return;
       case 'failed':
         if (receipt.reason_code === 'device_altered') return;

@@ -2,7 +2,7 @@
  * The devices, and everything that ever happened to them, in their own words: what the end state is judged by.
  * Nothing here knows of the gateway.
  */
-import type { PointValue } from '@fibric/sdk';
+import type { PointState, PointValue } from '@fibric/sdk';
 import { KNOBS, registerOf } from './site.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -28,6 +28,8 @@ export interface Sent {
   /** The intent on disk that it was sent for: action and attempt; null when there was none, which must not be. */
   readonly intent: { readonly action_id: string; readonly attempt: number } | null;
   readonly effects: Effect[];
+  /** What the gateway had read last of what this writes. */
+  readonly seen: readonly PointState[];
 }
 
 const FIRST_SETPOINT = 17;
@@ -37,6 +39,7 @@ export class Field {
   readonly history: Effect[] = [];
   readonly sent: Sent[] = [];
   readonly #values = new Map<string, PointValue>();
+  readonly #seen = new Map<string, PointValue>();
   readonly #offUntil = new Map<string, number>();
   /** Keys that the desk has seen: it does a thing once for each. */
   readonly #called = new Set<string>();
@@ -56,6 +59,17 @@ export class Field {
 
   value(device: string, point: string): PointValue {
     return this.#values.get(registerOf(device, point)) ?? null;
+  }
+
+  /** What the gateway reads when it asks. */
+  look(device: string, point: string): PointValue {
+    const value = this.value(device, point);
+    this.#seen.set(registerOf(device, point), value);
+    return value;
+  }
+
+  seen(device: string, writes: Sent['writes']): Sent['seen'] {
+    return writes.map(({ point }) => ({ point, value: this.#seen.get(registerOf(device, point)) ?? null }));
   }
 
   /** Takes a command the way this kind of device does. `points`: how many of its writes arrive. */

@@ -139,7 +139,7 @@ export class Link implements Driver {
     const silent = refs.some(({ device }) => !this.#deps.field.isOn(device)) || dice.chance(faults().badRead);
     if (silent && this.#isOpen()) await this.#pause(timeoutMs - latencyMs);
     if (clock.dead) return never;
-    const readings = refs.map((ref) => (silent ? badReading(ref, 'timeout', 'live') : this.#sample(ref)));
+    const readings = refs.map((ref) => (silent ? badReading(ref, 'timeout', 'live') : this.#sample(ref, true)));
     await this.#pause(dice.int(0, 5));
     return readings;
   }
@@ -171,11 +171,11 @@ export class Link implements Driver {
     return this.#deps.isUp() && this.#deps.timeline.now >= this.#backAt;
   }
 
-  #sample(ref: PointRef): Reading {
+  #sample(ref: PointRef, asked = false): Reading {
     const { field, dice, faults } = this.#deps;
     if (!this.#isOpen()) return badReading(ref, 'disconnected', 'live');
     if (!field.isOn(ref.device) || dice.chance(faults().badRead)) return badReading(ref, 'timeout', 'live');
-    const value = field.value(ref.device, ref.point);
+    const value = asked ? field.look(ref.device, ref.point) : field.value(ref.device, ref.point);
     return { ...ref, value, quality: 'good', quality_reason: null, provenance: 'live', observed_at: null };
   }
 
@@ -194,6 +194,7 @@ export class Link implements Driver {
       writes,
       intent: intentOf(command),
       effects: [],
+      seen: field.seen(device, writes),
     };
     field.sent.push(sent);
     const fate = dice.weighted(faults().writes);
