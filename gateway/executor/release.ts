@@ -6,7 +6,7 @@ import { executionTerms, type Verdict } from '@fibric/policy';
 import { formatDuration, isoTime, type PointState, type ProposedBy, type Receipt } from '@fibric/sdk';
 import { digest } from '../journal/canonical.ts';
 import { type Action, actionId, idAt, type Origin, type PlanEntry } from '../journal/entries.ts';
-import type { Lease } from '../journal/leases.ts';
+import { asFarAs, type Lease } from '../journal/leases.ts';
 import { isThere } from './before.ts';
 import { carryOut, type DisposeDeps, type Gate } from './dispose.ts';
 import { actionFacts, interlocksOf, onOffOf } from './facts.ts';
@@ -76,6 +76,12 @@ async function takeBack(deps: DisposeDeps, job: Job, lease: Lease, cause: Cause)
     const by = found.kind === 'hand' ? 'local_override' : 'release';
     await yieldTo(deps, by, { job, lease, hold: lease.hold }, found.readings);
     return { kind: 'ended', how: 'yielded', receipt: null };
+  }
+  if (found.kind === 'partly') {
+    // What is back already, or was never reached, is left as it is.
+    const rest = asFarAs(lease, ({ point }) => found.ours.some((one) => one.point === point));
+    const narrower = jobOfLease(deps, rest);
+    if (narrower) return takeBack(deps, narrower, rest, cause);
   }
   const rests = found.kind === 'back' ? null : onOffOf(deps.facts, job);
   if (rests !== null) return later(rests);

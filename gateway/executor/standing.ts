@@ -11,13 +11,14 @@ export interface Standing {
     | 'ours'
     /** At the baseline, or where the lease goes back to. */
     | 'back'
-    /** Some points at the one and some at the other. */
+    /** Some points at the one and some at the other; `ours` are those that are still as they were written. */
     | 'partly'
     /** At neither. */
     | 'theirs'
     /** The device itself says that somebody has taken it over. */
     | 'hand'
     | 'unreadable';
+  readonly ours: readonly PointState[];
   /** The written points, freshly read. */
   readonly before: Before;
   /** The points that tell. */
@@ -27,8 +28,12 @@ export interface Standing {
 }
 
 /** What `readings` say of a lease that goes back to `back`. */
-function kindOf(job: Job, lease: Lease, readings: readonly Reading[], back: readonly PointState[]): Standing['kind'] {
-  if (readings.some(({ quality_reason }) => quality_reason === 'local_override')) return 'hand';
+function said(
+  job: Job,
+  lease: Lease,
+  readings: readonly Reading[],
+  goesTo: readonly PointState[],
+): Pick<Standing, 'kind' | 'ours'> {
   const tolerance = job.resolution.tool.verify?.tolerance ?? 0;
   const at =
     (wanted: readonly PointState[]) =>
@@ -37,10 +42,17 @@ function kindOf(job: Job, lease: Lease, readings: readonly Reading[], back: read
       const there = wanted.find((state) => state.point === written);
       return there !== undefined && equals(value, there.value, tolerance);
     };
-  const [ours, first, last] = [at(lease.ours), at(lease.baseline), at(back)];
-  if (readings.every(ours)) return 'ours';
-  if (readings.every(first) || readings.every(last)) return 'back';
-  return readings.every((reading) => ours(reading) || first(reading) || last(reading)) ? 'partly' : 'theirs';
+  const [ours, first, last] = [at(lease.ours), at(lease.baseline), at(goesTo)];
+  const still = lease.watch.filter(({ point }) => readings.some((reading) => reading.point === point && ours(reading)));
+  const as = (kind: Standing['kind']) => ({
+    kind,
+    ours: lease.ours.filter(({ point }) => still.some(({ written }) => written === point)),
+  });
+  if (readings.some(({ quality_reason }) => quality_reason === 'local_override')) return as('hand');
+  if (readings.every(ours)) return as('ours');
+  const back = (reading: Reading): boolean => first(reading) || last(reading);
+  if (readings.every(back)) return as('back');
+  return as(readings.every((reading) => ours(reading) || back(reading)) ? 'partly' : 'theirs');
 }
 
 /** Reads the device and says. `known`: what was read under this hold of the lane already. */
@@ -60,5 +72,5 @@ export async function standing(
   const missing = names.filter((name) => !read.some(({ point }) => point === name));
   const readings = missing.length === 0 ? read : [...read, ...(await readNow(sources, job.resolution, missing))];
   const fault = before.fault ?? faultOf(readings, sources.real);
-  return { kind: fault ? 'unreadable' : kindOf(job, lease, readings, back), before, readings, fault };
+  return { ...(fault ? { kind: 'unreadable', ours: [] } : said(job, lease, readings, back)), before, readings, fault };
 }

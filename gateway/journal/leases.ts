@@ -116,18 +116,24 @@ export function overlapping(projection: Projection, action: Action, grant: Lease
 
 /** A lease keeps, and takes back at its time, what an action has left of it; what was written over is its no longer. */
 function takeOver({ leases }: Projection, lease: Lease, { device, target }: Action, grant: LeaseGrant | null): void {
-  const stays = lease.ours.map(({ point }, i) => {
+  const rest = asFarAs(lease, ({ point }, output) => {
     const here = lease.action.device === device && target.some((written) => written.point === point);
-    return !here && grant?.physical_points.includes(lease.physical_points[i] ?? '') !== true;
+    return !here && grant?.physical_points.includes(output) !== true;
   });
-  const ours = lease.ours.filter((_, i) => stays[i]);
-  if (ours.length === 0 || lease.lease_id === grant?.lease_id) return leases.delete(lease.lease_id);
-  leases.set(lease.lease_id, {
+  if (rest.ours.length === 0 || lease.lease_id === grant?.lease_id) leases.delete(lease.lease_id);
+  else leases.set(lease.lease_id, rest);
+}
+
+/** The part of a lease that `holds` is true of, by what was written and the output behind it. */
+export function asFarAs(lease: Lease, holds: (written: PointState, output: string) => boolean): Lease {
+  const kept = lease.ours.map((written, i) => holds(written, lease.physical_points[i] ?? ''));
+  const ours = lease.ours.filter((_, i) => kept[i]);
+  return {
     ...lease,
     ours,
     watch: lease.watch.filter(({ written }) => ours.some(({ point }) => point === written)),
-    physical_points: lease.physical_points.filter((_, i) => stays[i]),
-  });
+    physical_points: lease.physical_points.filter((_, i) => kept[i]),
+  };
 }
 
 function releaseReceipt(projection: Projection, leaseId: string, row: Row<ReceiptEntry>): void {

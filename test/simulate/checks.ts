@@ -16,6 +16,7 @@
  * K14 What waits for persons is begun only after as many of them said yes, and not after one said no.
  * K15 An action goes the ways of the table of its life, and no others.
  * K16 What the rules of an action look at is not moved from its intent to its receipt, nor is it begun while that moves.
+ * K17 What was lent is taken back.
  * K12 A second attempt finds the device as the first one found it: what somebody else did in between is not overwritten.
  */
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ import type { Action, Entry, IntentEntry, ReceiptEntry, Row } from '@fibric/gate
 import { mayEnd, type Step, stepFrom } from '@fibric/gateway/journal/lifecycle';
 import { inShort, readChain } from './chain.ts';
 import type { Effect, Field, Sent } from './field.ts';
-import { moved, overwritten } from './others.ts';
+import { leftBehind, moved, overwritten } from './others.ts';
 import { registerOf, TIMEOUT_MS } from './site.ts';
 import { consumed, lanesOf, looking, same, type Tale, TOLERANCE, tookEffect, valueOf } from './tale.ts';
 
@@ -254,6 +255,7 @@ class Judge {
   }
 
   conclusions(): void {
+    for (const what of leftBehind(this.tales, this.#story.field.history, this.#rows)) this.say(`K17 ${what}`);
     for (const tale of this.tales.values()) {
       const [receipt] = tale.receipts;
       for (const what of overwritten(tale)) this.say(`K12 ${what}`);

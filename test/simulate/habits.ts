@@ -72,6 +72,16 @@ rules:
       lease: { ttl: 6m, renew: ${String(renew)}, max_hold: 20m, deadman: none, fallback: ${fallback} }
       override: { hold: 15m }
 `;
+/** Takes over a part of what others have lent, for less time than they have. */
+const BOOSTS = `version: 1
+rules:
+  - id: boosts
+    match: { capability: air.boost }
+    decision: ALLOW
+    constraints:
+      lease: { ttl: 3m, renew: false, max_hold: 10m, deadman: none, fallback: baseline }
+      authority: { preempt: [lending, borrowing] }
+`;
 const LENT_BACK = lending('baseline', true);
 const LENT_TO = lending('{ value: 18 }', false);
 
@@ -241,6 +251,13 @@ export const HABITS: readonly Habit[] = [
     ],
   },
   {
+    name: 'boosting',
+    mode: 'live',
+    policy: BOOSTS,
+    everyMs: 240_000,
+    run: (dice) => [plan({ capability: 'air.boost', args: { zone: '416', on: dice.chance(0.5) } })],
+  },
+  {
     name: 'buggy',
     mode: 'live',
     policy: OPEN,
@@ -299,7 +316,7 @@ function policyOf(text: string): Policy {
 }
 
 const POLICIES = new Map(
-  [OPEN, CAREFUL, LENT_BACK, LENT_TO, LAST_COUNTS, ASKS, APART].map((text) => [text, policyOf(text)]),
+  [OPEN, CAREFUL, LENT_BACK, LENT_TO, BOOSTS, LAST_COUNTS, ASKS, APART].map((text) => [text, policyOf(text)]),
 );
 
 const RULES = new Map(

@@ -16,6 +16,8 @@ const own = (capability: string, kind: string, input: z.ZodRawShape, value: stri
 
 /** A thermostat that also has a boost switch: two points, one action. */
 const AIR = own('air.set', 'zone', { celsius: z.number() }, 'celsius');
+/** The switch alone. */
+const BOOST = own('air.boost', 'zone', { on: z.boolean() }, null);
 const PULSE = own('gate.pulse', 'gate', {}, null);
 /** A remote that takes our key and does a thing once for it; there is nothing to read back. */
 const CALL = own('desk.call', 'desk', { text: z.string() }, null);
@@ -24,7 +26,7 @@ const SETPOINT = CAPABILITIES.get('hvac.setpoint') as Capability;
 export const LATE_MS = 3_000;
 export const SETTLE_MS = 100;
 export const TIMEOUT_MS = 1_000;
-export const REQUIRES = [SETPOINT, AIR, PULSE, CALL].map((capability) => capability.name);
+export const REQUIRES = [SETPOINT, AIR, BOOST, PULSE, CALL].map((capability) => capability.name);
 
 /** What stands behind a name on the wire: two names may be one register. */
 export const registerOf = (device: string, point: string): string =>
@@ -39,13 +41,13 @@ function device(
   id: string,
   [kind, entity]: readonly [string, string],
   points: readonly (readonly [point: string, access: Point['access']])[],
-  tool: {
+  ...tools: readonly {
     readonly capability: Capability;
     readonly effect: EffectClass;
     readonly writes: readonly Written[];
     readonly tolerance?: number;
     readonly proof?: string;
-  },
+  }[]
 ): Device {
   const list = points.map(
     ([point, access]): Point => ({
@@ -61,31 +63,32 @@ function device(
       stale_ms: 120_000,
     }),
   );
-  const { capability, effect, writes, tolerance, proof } = tool;
-  const made: DeviceTool = {
-    capability,
-    name: capability.name,
-    device: id,
-    connection: 'field',
-    effect,
-    writes: writes.map(({ point, argument }) => ({
-      point,
-      from: argument ? { kind: 'argument', argument, map: null } : { kind: 'constant', value: true },
-    })),
-    verify:
-      tolerance === undefined
-        ? null
-        : {
-            read: writes.map(({ point }) => ({ point, written: point })),
-            tolerance,
-            settle_ms: SETTLE_MS,
-            late_write_window_ms: LATE_MS,
-            tries: 2,
-          },
-    proof: proof === undefined ? null : { point: proof },
-    timeout_ms: TIMEOUT_MS,
-    physical_points: writes.map(({ point }) => `field/${registerOf(id, point)}`),
-  };
+  const made = tools.map(
+    ({ capability, effect, writes, tolerance, proof }): DeviceTool => ({
+      capability,
+      name: capability.name,
+      device: id,
+      connection: 'field',
+      effect,
+      writes: writes.map(({ point, argument }) => ({
+        point,
+        from: argument ? { kind: 'argument', argument, map: null } : { kind: 'constant', value: true },
+      })),
+      verify:
+        tolerance === undefined
+          ? null
+          : {
+              read: writes.map(({ point }) => ({ point, written: point })),
+              tolerance,
+              settle_ms: SETTLE_MS,
+              late_write_window_ms: LATE_MS,
+              tries: 2,
+            },
+      proof: proof === undefined ? null : { point: proof },
+      timeout_ms: TIMEOUT_MS,
+      physical_points: writes.map(({ point }) => `field/${registerOf(id, point)}`),
+    }),
+  );
   const spec = { id, options: null, points: list };
   return {
     id,
@@ -96,7 +99,7 @@ function device(
     points: list,
     identity: [],
     reads: {},
-    tools: [made],
+    tools: made,
   };
 }
 
@@ -132,6 +135,7 @@ const DEVICES: readonly Device[] = [
       writes: [{ point: 'setpoint', argument: 'celsius' }, { point: 'boost' }],
       tolerance: 0.05,
     },
+    { capability: BOOST, effect: 'absolute_set', writes: [{ point: 'boost', argument: 'on' }], tolerance: 0 },
   ),
   device(
     'gate-A',

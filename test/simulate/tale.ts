@@ -42,7 +42,7 @@ export function tookEffect({ register, value }: Effect, action: Action): boolean
 
 /** The entity and the registers behind the device, as the site file has them. */
 export function lanesOf(action: Action): readonly string[] {
-  const tool = SITE.devices.get(action.device)?.tools[0];
+  const tool = SITE.devices.get(action.device)?.tools.find(({ name }) => name === action.tool);
   return [action.entity_key, ...(tool?.writes.map(({ point }) => registerOf(action.device, point)) ?? [])];
 }
 
