@@ -5,8 +5,7 @@
 import { hash } from 'node:crypto';
 import { LIMITS } from '@fibric/sdk';
 import canonicalize from 'canonicalize';
-
-const MAX_DEPTH = 32;
+import { MAX_DEPTH } from './canonical-scan.ts';
 
 function faultOfNumber(value: number): string | null {
   if (!Number.isFinite(value)) return ': a number must be finite';

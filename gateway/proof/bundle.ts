@@ -4,18 +4,18 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { FibricError, LIMITS, messageOf } from '@fibric/sdk';
-import { canonicalText, parseCanonical } from '../journal/canonical.ts';
+import { canonicalOf, canonicalText, parseCanonical } from '../journal/canonical.ts';
 import type { Proof } from '../journal/types.ts';
-import { SALT_BYTES } from './commitment.ts';
+import { type Line, ROW_AT } from './block.ts';
+import { Blocks } from './blocks.ts';
+import { SALT_BYTES } from './commit.ts';
+import { commitment } from './commitment.ts';
 import type { Trust } from './trust.ts';
 import { type Fault, Verifier } from './verifier.ts';
 
 export const HEADER = '["fibric-receipts/1"]';
-const CHUNK_BYTES = 1024 * 1024;
-/** Where the row begins in its line: behind `["`, 64 digits and `",`. */
-const ROW_AT = 68;
 const ROW = /^\["([0-9a-f]{64})",$/;
 const CLOSING = ']'.charCodeAt(0);
 const HEX = /^[0-9a-f]*$/;
@@ -32,9 +32,11 @@ export function verifyBundle(file: string, trust: Trust): Proof {
   } catch (error) {
     throw new FibricError('not_found', `${file} cannot be read: ${messageOf(error)}`);
   }
+  const blocks = new Blocks(fd, LIMITS.bundleLineBytes);
   try {
-    return reading.read(fd);
+    return reading.read(blocks);
   } finally {
+    blocks.close();
     closeSync(fd);
   }
 }
@@ -48,24 +50,13 @@ class Reading {
     this.#verifier = new Verifier(trust);
   }
 
-  /** One buffer for all of it: a new one for each part would leave the collector a bundle's worth of garbage. */
-  read(fd: number): Proof {
-    let buffer = Buffer.allocUnsafe(2 * CHUNK_BYTES);
-    let held = 0;
-    for (;;) {
-      if (buffer.length - held < CHUNK_BYTES) buffer = Buffer.concat([buffer], buffer.length + CHUNK_BYTES);
-      const end = held + readSync(fd, buffer, held, CHUNK_BYTES, null);
-      if (end === held) return this.#finish(buffer.subarray(0, held));
-      let from = 0;
-      for (let to = buffer.indexOf(10, held); to !== -1 && to < end; to = buffer.indexOf(10, from)) {
-        const fault = this.#take(buffer.subarray(from, to));
+  read(blocks: Blocks): Proof {
+    for (let block = blocks.next(); block !== null; block = blocks.next())
+      for (let line = block.next(); line !== null; line = block.next()) {
+        const fault = this.#take(line);
         if (fault !== null) return fault;
-        from = to + 1;
       }
-      buffer.copyWithin(0, from, end);
-      held = end - from;
-      if (held > LIMITS.bundleLineBytes) return this.#tooLong();
-    }
+    return blocks.rest.length > LIMITS.bundleLineBytes ? this.#tooLong() : this.#finish(blocks.rest);
   }
 
   #tooLong(): Fault {
@@ -82,23 +73,32 @@ class Reading {
     return this.#verifier.end(!this.#ended);
   }
 
-  #take(line: Buffer): Fault | null {
+  #take(line: Line): Fault | null {
     this.#line += 1;
-    if (this.#line === 1)
-      return line.equals(Buffer.from(HEADER)) ? null : this.#bad(`it does not begin with ${HEADER}`);
+    if (this.#line === 1) return isHeader(line) ? null : this.#bad(`it does not begin with ${HEADER}`);
     if (line.length > LIMITS.bundleLineBytes) return this.#tooLong();
     if (this.#ended) return this.#verifier.tampered('something follows the end of the bundle');
+    switch (line.kind) {
+      case 'row':
+        return this.#verifier.row({ stated: line.leaf, leaf: line.leaf, content: { value: line.row } });
+      case 'opening':
+        return this.#verifier.open(line.field, line.commitment);
+      case 'other':
+        return this.#other(line.bytes);
+    }
+  }
+
+  #other(line: Buffer): Fault | null {
     const stated = ROW.exec(line.toString('latin1', 0, ROW_AT))?.[1];
     return stated !== undefined && line.at(-1) === CLOSING ? this.#row(stated, line) : this.#statement(line);
   }
 
   #row(stated: string, line: Buffer): Fault | null {
     const body = line.subarray(ROW_AT, -1);
-    const text = isUtf8(body) ? body.toString() : null;
+    const content = isUtf8(body) ? parseCanonical(body.toString()) : { fault: 'not_json' as const };
     // The leaf is over a zero byte and the row: the comma before the row gives its place to it.
     line[ROW_AT - 1] = 0;
-    const leaf = hash('sha256', line.subarray(ROW_AT - 1, -1), 'buffer');
-    return this.#verifier.row({ stated, leaf, text });
+    return this.#verifier.row({ stated, leaf: hash('sha256', line.subarray(ROW_AT - 1, -1), 'hex'), content });
   }
 
   #statement(line: Buffer): Fault | null {
@@ -115,7 +115,7 @@ class Reading {
     switch (word) {
       case 'open':
         if (words.length !== 3 || typeof first !== 'string' || !isHex(second, SALT_BYTES)) return undefined;
-        return this.#verifier.open({ field: first, salt: Buffer.from(second, 'hex'), value: third });
+        return this.#verifier.open(first, commitment(Buffer.from(second, 'hex'), canonicalOf(third)));
       case 'skip':
         if (words.length !== 2 || !isCount(first) || !Array.isArray(second)) return undefined;
         if (second.length > 128 || !second.every((one) => isHex(one, 32))) return undefined;
@@ -135,6 +135,7 @@ class Reading {
   }
 }
 
+const isHeader = (line: Line): boolean => line.kind === 'other' && line.bytes.equals(Buffer.from(HEADER));
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 const isHex = (value: unknown, bytes: number): value is string =>
   typeof value === 'string' && value.length === bytes * 2 && HEX.test(value);

@@ -4,14 +4,13 @@
  */
 import { hash } from 'node:crypto';
 import { canonicalText } from '../journal/canonical.ts';
+import { COMMIT } from './commit.ts';
 
 /** By kind of row: the fields that are committed to. In the row `<field>_c` stands for `<field>`. */
 export const COMMITTED: Readonly<Record<string, readonly string[]>> = {
   'plan/1': ['reasoning', 'trigger'],
   'receipt/1': ['reasoning'],
 };
-
-export const SALT_BYTES = 16;
 
 /** The row as it is stored and hashed, and what opens its commitments. A field that is null has nothing to commit to. */
 export function committed(
@@ -54,5 +53,5 @@ export interface Opening {
 
 /** SHA-256("commit/1" ‖ salt ‖ `text`), in hex; `text` is the canonical JSON of the value. */
 export function commitment(salt: Buffer, text: string): string {
-  return hash('sha256', Buffer.concat([Buffer.from('commit/1'), salt, Buffer.from(text)]), 'hex');
+  return hash('sha256', Buffer.concat([Buffer.from(COMMIT), salt, Buffer.from(text)]), 'hex');
 }

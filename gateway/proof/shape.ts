@@ -8,6 +8,24 @@ const text = (value: unknown): boolean => typeof value === 'string';
 const textOrNull = (value: unknown): boolean => value === null || text(value);
 const place = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 
+/** Kinds that a bundle is full of, and all that a verifier reads of them and of what is inside of them; it reads no more of kinds unknown. */
+const COMMON = ['plan/1', 'intent/1', 'receipt/1'];
+export const READ = [
+  'action',
+  'action_id',
+  'actions',
+  'approvers',
+  'at',
+  'idempotency_key',
+  'outcome',
+  'prev',
+  'reason_code',
+  'seq',
+  'status',
+  'type',
+  'waiting',
+] as const;
+
 const SHAPES: ReadonlyMap<string, (row: Fields) => boolean> = new Map([
   ['boot/1', (row) => place(row['epoch'])],
   ['plan/1', (row) => listOf(row['actions'], isPlanned)],
@@ -53,3 +71,6 @@ export function shapeFault(value: unknown): string | null {
   const type = value['type'] as string;
   return (SHAPES.get(type)?.(value) ?? true) ? null : `its content is not a row of kind ${type}`;
 }
+
+/** Whether `READ` is all that is read of rows of that kind. */
+export const readsCommon = (type: unknown): boolean => COMMON.includes(type as string) || !SHAPES.has(type as string);

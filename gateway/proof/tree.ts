@@ -19,14 +19,15 @@ export function nodeHash(left: Buffer, right: Buffer): Buffer {
   return Buffer.from(hash('sha256', scratch, 'latin1'), 'latin1');
 }
 
-interface Subtree {
-  readonly leaves: number;
-  readonly hash: Buffer;
-}
+/** Bytes of a hash, and levels that a tree can have: it counts its leaves exactly. */
+const BYTES = 32;
+const LEVELS = 53;
 
 /** A growing tree in as much memory as it has levels: the hashes of its complete subtrees, the largest first. */
 export class CompactRange {
-  readonly #peaks: Subtree[] = [];
+  readonly #leaves: number[] = [];
+  /** One after the other: a million leaves would leave two million buffers to the collector. */
+  readonly #hashes = Buffer.alloc(BYTES * (LEVELS + 1));
   readonly #onTile: (index: number, hash: Buffer) => void;
   #size = 0;
 
@@ -39,32 +40,36 @@ export class CompactRange {
     return this.#size;
   }
 
-  /** Adds a complete subtree of `leaves` leaves (a power of two that divides `size`), or one leaf. */
+  /** Adds a complete subtree of `leaves` leaves (a power of two that divides `size`), or one leaf. Its hash is copied. */
   push(subtree: Buffer, leaves = 1): void {
     this.#size += leaves;
-    let [whole, count] = [subtree, leaves];
+    let [top, count] = [this.#leaves.length, leaves];
+    subtree.copy(this.#hashes, top * BYTES);
     for (;;) {
-      if (count === TILE_LEAVES) this.#onTile(this.#size / TILE_LEAVES - 1, whole);
-      const before = this.#peaks.at(-1);
-      if (before?.leaves !== count) break;
-      this.#peaks.pop();
-      [whole, count] = [nodeHash(before.hash, whole), count * 2];
+      if (count === TILE_LEAVES) this.#onTile(this.#size / TILE_LEAVES - 1, Buffer.from(this.#hash(top)));
+      if (this.#leaves[top - 1] !== count) break;
+      this.#leaves.pop();
+      top -= 1;
+      this.#hashes.copy(scratch, 1, top * BYTES, (top + 2) * BYTES);
+      this.#hashes.write(hash('sha256', scratch, 'latin1'), top * BYTES, 'latin1');
+      count *= 2;
     }
-    this.#peaks.push({ leaves: count, hash: whole });
+    this.#leaves.push(count);
+  }
+
+  #hash(at: number): Buffer {
+    return this.#hashes.subarray(at * BYTES, (at + 1) * BYTES);
   }
 
   /** The hash of the tree; `more`: of the tree with this leaf as well. */
   root(more?: Buffer): Buffer {
-    const peaks = this.#peaks.map((peak) => peak.hash);
-    return more === undefined ? fold(peaks) : withLeaf(this.#peaks, more);
+    const peaks = this.#leaves.map((_, i) => this.#hash(i));
+    if (more === undefined) return Buffer.from(fold(peaks));
+    const range = new CompactRange();
+    for (const [i, peak] of peaks.entries()) range.push(peak, this.#leaves[i]);
+    range.push(more);
+    return range.root();
   }
-}
-
-function withLeaf(peaks: readonly Subtree[], leaf: Buffer): Buffer {
-  const range = new CompactRange();
-  for (const peak of peaks) range.push(peak.hash, peak.leaves);
-  range.push(leaf);
-  return range.root();
 }
 
 function fold(peaks: readonly Buffer[]): Buffer {

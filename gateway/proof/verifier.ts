@@ -4,13 +4,14 @@
  */
 import { hash } from 'node:crypto';
 import { isoTime } from '@fibric/sdk';
-import { canonicalOf, parseCanonical } from '../journal/canonical.ts';
+import { canonicalOf, type Parsed } from '../journal/canonical.ts';
 import { type Entry, GENESIS, type Row } from '../journal/entries.ts';
 import type { Proof, Verification, Verified } from '../journal/types.ts';
 import { Story, TooMuch } from '../journal/verify.ts';
 import { commitment, type Opening } from './commitment.ts';
 import { type Checkpoint, parseCheckpoint, parseKey } from './note.ts';
 import { shapeFault } from './shape.ts';
+import { StoredRows } from './stored-rows.ts';
 import { judge, type Judgement, type Trust } from './trust.ts';
 import { CompactRange, subtreesOf } from './tree.ts';
 
@@ -28,11 +29,11 @@ const MOST_LOGS = 1_000;
 
 export type Fault = Extract<Proof, { kind: 'tampered' | 'bad_input' }>;
 
-/** One row as it was stored: its stated hash, the hash of its bytes, and the bytes as text (null: they are not UTF-8). */
+/** One row as it was stored: its stated hash, the hash of its bytes, and what they say (of objects at least what `READ` names). */
 export interface GivenRow {
   readonly stated: string;
-  readonly leaf: Buffer;
-  readonly text: string | null;
+  readonly leaf: string;
+  readonly content: Parsed;
 }
 
 interface Candidate {
@@ -43,6 +44,7 @@ interface Candidate {
 export class Verifier {
   readonly #trust: Trust | null;
   readonly #range = new CompactRange();
+  readonly #leaf = Buffer.alloc(32);
   readonly #story = new Story();
   readonly #roots = new Map<number, string>();
   /** By origin: the newest checkpoint, and the newest that carries cosignatures. */
@@ -56,7 +58,7 @@ export class Verifier {
   #head = GENESIS;
   /** The chain from the row before; null after rows that are not there. */
   #prev: string | null = GENESIS;
-  #openings: Opening[] = [];
+  #openings: { readonly field: string; readonly commitment: string }[] = [];
   #opened = 0;
   #committed = 0;
   /** Leaves up to the last that is not about the tree itself. */
@@ -85,14 +87,13 @@ export class Verifier {
   }
 
   /** Takes the next row. A fault ends the verification. */
-  row({ stated, leaf, text }: GivenRow): Fault | null {
+  row({ stated, leaf, content }: GivenRow): Fault | null {
     const seq = this.size + 1;
-    if (leaf.toString('hex') !== stated) return this.tampered('its content does not match its hash');
-    const parsed = text === null ? { fault: 'not_json' as const } : parseCanonical(text);
-    if ('fault' in parsed) return this.#unreadable(parsed.fault);
-    const wrong = shapeFault(parsed.value);
+    if (leaf !== stated) return this.tampered('its content does not match its hash');
+    if ('fault' in content) return this.#unreadable(content.fault);
+    const wrong = shapeFault(content.value);
     if (wrong !== null) return this.tampered(wrong);
-    const row = parsed.value as Row<Entry>;
+    const row = content.value as Row<Entry>;
     if (row.seq !== seq) return this.tampered(`its content says it is row ${row.seq}`);
     if (this.#prev !== null && row.prev !== this.#prev) return this.tampered('it does not continue the row before');
     const fault = this.#openAll(row) ?? this.#take(row);
@@ -100,7 +101,8 @@ export class Verifier {
     this.#rows += 1;
     this.#prev = stated;
     this.#head = stated;
-    this.#range.push(leaf);
+    this.#leaf.write(leaf, 'hex');
+    this.#range.push(this.#leaf);
     if (row.type !== 'checkpoint/1' && row.type !== 'cosignature/1') this.#owed = seq;
     return null;
   }
@@ -119,11 +121,10 @@ export class Verifier {
     return null;
   }
 
-  /** Opens a commitment of the row that comes next. */
-  open(opening: Opening): Fault | null {
-    if (this.#openings.some(({ field }) => field === opening.field))
-      return this.tampered(`${opening.field} is opened twice`);
-    this.#openings.push(opening);
+  /** Opens a commitment of the row that comes next, which must be this one. */
+  open(field: string, commitment: string): Fault | null {
+    if (this.#openings.some((other) => other.field === field)) return this.tampered(`${field} is opened twice`);
+    this.#openings.push({ field, commitment });
     return this.#openings.length > MOST_OPENINGS ? this.tampered('more is opened than a row can hold') : null;
   }
 
@@ -185,9 +186,8 @@ export class Verifier {
     const openings = this.#openings;
     this.#openings = [];
     this.#opened += openings.length;
-    for (const { field, salt, value } of openings)
-      if (fields[`${field}_c`] !== commitment(salt, canonicalOf(value)))
-        return this.tampered(`${field} is not what the row was committed to`);
+    for (const { field, commitment } of openings)
+      if (fields[`${field}_c`] !== commitment) return this.tampered(`${field} is not what the row was committed to`);
     return null;
   }
 
@@ -268,11 +268,12 @@ export function proveRows(
   trust: Trust | null,
 ): Proof {
   const verifier = new Verifier(trust);
+  const stored = new StoredRows();
   for (const { seq, hash: stated, body } of rows) {
     if (seq !== verifier.size + 1) return { kind: 'tampered', seq, reason: `row ${verifier.size + 1} is missing` };
-    const leaf = hash('sha256', `\0${body}`, 'buffer');
-    for (const opening of openings(seq)) verifier.open(opening);
-    const fault = verifier.row({ stated: stated.toString('hex'), leaf, text: body });
+    for (const { field, salt, value } of openings(seq)) verifier.open(field, commitment(salt, canonicalOf(value)));
+    const leaf = hash('sha256', `\0${body}`, 'hex');
+    const fault = verifier.row({ stated: stated.toString('hex'), leaf, content: stored.read(body) });
     if (fault !== null) return fault;
   }
   return verifier.end(false);

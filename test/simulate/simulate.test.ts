@@ -18,10 +18,10 @@ function complaintOf({ seed, violations }: Outcome): readonly string[] {
   return violations.map((violation) => `${violation} (npm run simulate -- --seed ${seed})`);
 }
 
-/** The first seeds under sabotage, until somebody notices. */
-async function noticed(sabotage: Sabotage): Promise<string> {
+/** What the judge says of the first seeds under sabotage, until it says this. */
+async function said(sabotage: Sabotage, complaint: RegExp): Promise<string> {
   const found: string[] = [];
-  for (let seed = 1; seed <= 20 && found.length === 0; seed++)
+  for (let seed = 1; seed <= 20 && !complaint.test(found.join('\n')); seed++)
     found.push(...(await simulate(seed, sabotage)).violations);
   return found.join('\n');
 }
@@ -108,6 +108,6 @@ describe('the judge notices', () => {
     ['lanes that hold nobody back', { openLanes: true }, /K5 |X2 /],
     ['a device that is believed without being asked', { blindTrust: true }, /K4 /],
   ])('%s', { timeout: 120_000 }, async (_, sabotage, complaint) => {
-    expect(await noticed(sabotage)).toMatch(complaint);
+    expect(await said(sabotage, complaint)).toMatch(complaint);
   });
 });
