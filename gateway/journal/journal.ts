@@ -9,7 +9,7 @@
 import { join } from 'node:path';
 import { type Clock, type ClockStamp, FibricError, isoTime, LIMITS, messageOf, type Outcome } from '@fibric/sdk';
 import type Database from 'better-sqlite3';
-import { SALT_BYTES } from '../proof/commit.ts';
+import { SALT_BYTES } from '../proof/commitment-form.ts';
 import { committed } from '../proof/commitment.ts';
 import type { SubtreeHash } from '../proof/tree.ts';
 import { randomBytes } from '../system.ts';

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { CanonicalNotes, CanonicalScan, endOfText, says, UNSURE } from '../journal/canonical-scan.ts';
-import { COMMIT, COMMITTED_AS, SALT_BYTES } from './commit.ts';
+import { COMMIT, COMMITTED_AS, SALT_BYTES } from './commitment-form.ts';
 import { READ, readsCommon } from './shape.ts';
 
 /** Where the row begins in its line: behind `["`, 64 digits and `",`. */

@@ -10,7 +10,7 @@ import { canonicalOf, canonicalText, parseCanonical } from '../journal/canonical
 import type { Proof } from '../journal/types.ts';
 import { type Line, ROW_AT } from './block.ts';
 import { Blocks } from './blocks.ts';
-import { SALT_BYTES } from './commit.ts';
+import { SALT_BYTES } from './commitment-form.ts';
 import { commitment } from './commitment.ts';
 import type { Trust } from './trust.ts';
 import { type Fault, Verifier } from './verifier.ts';

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { canonicalText } from '../journal/canonical.ts';
-import { COMMIT } from './commit.ts';
+import { COMMIT } from './commitment-form.ts';
 
 /** By kind of row: the fields that are committed to. In the row `<field>_c` stands for `<field>`. */
 export const COMMITTED: Readonly<Record<string, readonly string[]>> = {

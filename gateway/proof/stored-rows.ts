@@ -1,7 +1,7 @@
 /** What a verifier reads of rows that come one by one. Nearly all are read in their bytes, which takes a fraction of parsing them. */
 import { type Parsed, parseCanonical } from '../journal/canonical.ts';
 import { CanonicalNotes, CanonicalScan, UNSURE } from '../journal/canonical-scan.ts';
-import { COMMITTED_AS } from './commit.ts';
+import { COMMITTED_AS } from './commitment-form.ts';
 import { READ, readsCommon } from './shape.ts';
 
 /** Of a row with more to note it is not known in time what it says: it is parsed. */
