@@ -74,6 +74,7 @@ function leaveLease(journal: Journal): void {
     ttl_ms: 60_000,
     max_hold_ms: null,
     fallback: 'baseline',
+    leading: 'setpoint',
     hold: null,
     baseline: [{ point: 'setpoint', value: 17 }],
     watch: [{ point: 'setpoint', written: 'setpoint' }],

@@ -2,7 +2,7 @@
  * Cases for a policy: what is wished for, what is known at that moment, and what is to come of it (G-PS-6). What a case does not say is
  * as a healthy site has it: live, the clock trusted, nobody's hand on anything, nothing done before. What it does not name is not known.
  */
-import { CAPABILITIES, duration, MODES, type PointValue, PROVENANCES } from '@fibric/sdk';
+import { CAPABILITIES, duration, MODES, type PointValue, PROVENANCES, valueIn } from '@fibric/sdk';
 import { z } from 'zod';
 import { decide } from './decide.ts';
 import { explain } from './explain.ts';
@@ -129,7 +129,8 @@ export function tryCase(policy: Policy, asked: Case): CaseResult {
 
 function factsOf(asked: Case): Facts {
   const { operator, capability, entity, args, mode, admitted_in_run, held_by, approved_by, sent } = asked;
-  const value = asked.value ?? CAPABILITIES.get(capability)?.value?.(args) ?? null;
+  const known = CAPABILITIES.get(capability);
+  const value = asked.value ?? (known ? valueIn(known, args) : null);
   const points = new Map(Object.entries(asked.points).map(([ref, fact]) => [ref, pointOf(fact)]));
   return {
     action: {

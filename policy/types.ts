@@ -101,11 +101,11 @@ export interface Facts {
     readonly weekday: number;
     readonly clock_trusted: boolean;
   };
-  /** Fresh read of what is about to be written, before the write; null at admission, where no device is read. */
+  /** Fresh read of the leading point, before the write; null at admission, where no device is read. */
   readonly current: PointFact | null;
-  /** Everything about to be written, in order, each in its point's unit. */
+  /** Everything about to be written, each in its point's unit: the leading point first, which the quantity of the action goes to. */
   readonly writes: readonly WriteFact[];
-  /** Changes of the first point, newest first: ours as far back as the journal remembers, and others' that were seen. */
+  /** Changes of the leading point, newest first: ours as far back as the journal remembers, and others' that were seen. */
   readonly changes: readonly PastChange[];
   /** How far back `changes` is whole; null when nothing of it was forgotten. */
   readonly changes_reach_ms: number | null;

@@ -16,8 +16,8 @@ export interface Capability {
   readonly input: z.ZodType<Record<string, unknown>>;
   /** `kind:id` of what an action with these arguments acts on; null when an argument is missing. */
   readonly entity_key: (args: Readonly<Record<string, unknown>>) => string | null;
-  /** The quantity that a policy ceiling applies to, or null when the capability has none. */
-  readonly value: ((args: Readonly<Record<string, unknown>>) => number | null) | null;
+  /** The argument with the quantity that a policy's ceiling applies to, or null when the capability has none. */
+  readonly value: string | null;
   /** The action part of the intent key: `comfort:zone:412:setpoint`. */
   readonly action: string;
 }
@@ -29,8 +29,10 @@ function entityOf(kind: string, argument: string): Capability['entity_key'] {
   return (args) => (typeof args[argument] === 'string' ? `${kind}:${args[argument]}` : null);
 }
 
-function numberOf(argument: string): NonNullable<Capability['value']> {
-  return (args) => (typeof args[argument] === 'number' ? (args[argument] as number) : null);
+/** The quantity that a policy's ceiling applies to; null when there is none. */
+export function valueIn({ value }: Capability, args: Readonly<Record<string, unknown>>): number | null {
+  const given = value === null ? null : args[value];
+  return typeof given === 'number' ? given : null;
 }
 
 function write(
@@ -45,7 +47,7 @@ function write(
     side_effecting: true,
     input: z.strictObject(input) as z.ZodType<Record<string, unknown>>,
     entity_key: entityOf(kind, argument),
-    value: value === null ? null : numberOf(value),
+    value,
     action: capability.slice(capability.indexOf('.') + 1),
   };
 }

@@ -13,13 +13,12 @@ export interface OwnCapability {
 export function ownCapability(name: string, own: OwnCapability): Capability {
   const [kind = '', argument = ''] = own.entity.split(/[:{}]+/);
   const shape = Object.fromEntries(Object.entries(own.input).map(([key, form]) => [key, argumentSchema(form)]));
-  const { value } = own;
   return {
     name,
     side_effecting: true,
     input: z.strictObject(shape) as z.ZodType<Record<string, unknown>>,
     entity_key: (args) => (typeof args[argument] === 'string' ? `${kind}:${args[argument]}` : null),
-    value: value === null ? null : (args) => (typeof args[value] === 'number' ? args[value] : null),
+    value: own.value,
     action: name.slice(name.indexOf('.') + 1),
   };
 }

@@ -1,3 +1,4 @@
+import { valueIn } from '@fibric/sdk';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BLINDS, DRIVERS, edited, FCU, findingsFrom, loadFrom, ROOM, SITE, siteFrom, withBlinds } from './fixture.ts';
@@ -222,7 +223,7 @@ it("a device's own capability checks its arguments, names its entity and the qua
   expect(capability?.input.safeParse({ ...args, percent: 101 }).success).toBe(false);
   expect(capability?.input.safeParse({ ...args, extra: 1 }).success).toBe(false);
   expect(capability?.entity_key(args)).toBe('zone:412');
-  expect(capability?.value?.(args)).toBe(40);
+  expect(capability && valueIn(capability, args)).toBe(40);
   expect(capability?.action).toBe('position');
 });
 

@@ -69,6 +69,12 @@ export interface DeviceTool {
   readonly physical_points: readonly string[];
 }
 
+/** The point that the quantity of an action goes to, of which rules about a change speak; where there is none, the one written first. */
+export function leadingPoint({ capability, writes }: Pick<DeviceTool, 'capability' | 'writes'>): string {
+  const led = writes.find(({ from }) => from.kind === 'argument' && from.argument === capability.value);
+  return (led ?? writes[0])?.point ?? '';
+}
+
 export interface Device {
   readonly id: string;
   readonly connection: string;

@@ -9,6 +9,7 @@ import {
   LIMITS,
   type PlannedAction,
   type PointValue,
+  valueIn,
 } from '@fibric/sdk';
 import { executionTerms, type Policy } from '@fibric/policy';
 import type { Bindings, Resolution } from '../bindings.ts';
@@ -172,7 +173,7 @@ function resolve(
   const args = parsed.data;
   const entity_key = definition.entity_key(args);
   if (entity_key === null) return shape('entity_unresolved', `${capability}: the arguments name no entity`);
-  const described = definition.value?.(args) ?? null;
+  const described = valueIn(definition, args);
   if (planned.value !== undefined && described !== null && planned.value !== described) {
     const reason = `value is ${planned.value}, but the argument it describes is ${described}`;
     return { stage: 'value', reason_code: 'value_inconsistent', reason, entity_key };

@@ -1,5 +1,5 @@
 /** What a person typed, as the arguments that a capability takes. */
-import { FibricError } from '@fibric/sdk';
+import { FibricError, valueIn } from '@fibric/sdk';
 import { z } from 'zod';
 import { argumentsOf } from '../config/capability.ts';
 import type { DeviceTool } from '../config/site.ts';
@@ -19,8 +19,8 @@ export function argumentsFor(
     if (key === undefined) throw new FibricError('invalid_parameter', `${name} does not act on ${entity}`);
     args[key] = id;
   }
-  if (value !== null && capability.value?.(args) !== value) {
-    const key = free.find((one) => capability.value?.({ ...args, [one]: value }) === value);
+  if (value !== null && valueIn(capability, args) !== value) {
+    const key = free.find((one) => one === capability.value);
     if (key === undefined) throw new FibricError('invalid_parameter', `${name} has no value: name its arguments`);
     args[key] = value;
   }

@@ -8,6 +8,7 @@ import { badReading, type Clock, type Driver, type PointState, type Provenance, 
 import type { Journal } from '../journal/journal.ts';
 import type { Points } from '../kernel.ts';
 import { isOutside } from '../observe/plausible.ts';
+import { leadingPoint } from '../config/site.ts';
 import type { Job } from './job.ts';
 import { equals } from './verify.ts';
 
@@ -110,7 +111,7 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
   if (names.length === 0) return { asked, baseline: [], readings: [], current: undefined, fault: null };
   const read = await readNow(sources, job.resolution, names, job.origin.mode === 'shadow');
   const readings = read.filter(({ point }) => known.includes(point));
-  const current = readings.find((r) => r.point === job.action.target[0]?.point);
+  const current = readings.find(({ point }) => point === leadingPoint(tool));
   const baseline = readings.map(({ point, value, quality }) => ({ point, value: quality === 'good' ? value : null }));
   const fault = faultOf(read, sources.real);
   // A device that has not spoken yet may still be spoken to; one of another world may not.
@@ -121,8 +122,12 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
 /** The device already is where the action wants it. */
 export const isThere = (job: Job, before: Before): boolean => areThere(job, before, job.action.target);
 
-/** All but the point that is written first, which is the one that rules about a change speak of. */
-export const restIsThere = (job: Job, before: Before): boolean => areThere(job, before, job.action.target.slice(1));
+/** All but the one that rules about a change speak of. */
+export function restIsThere(job: Job, before: Before): boolean {
+  const leading = leadingPoint(job.resolution.tool);
+  const rest = job.action.target.filter(({ point }) => point !== leading);
+  return areThere(job, before, rest);
+}
 
 function areThere(job: Job, before: Before, wanted: readonly PointState[]): boolean {
   const tolerance = job.resolution.tool.verify?.tolerance ?? 0;

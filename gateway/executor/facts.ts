@@ -17,7 +17,7 @@ import {
   windowsOpenForMs,
   type WriteFact,
 } from '@fibric/policy';
-import { type Clock, LIMITS, parseEntityKey, type Provenance, type Reading } from '@fibric/sdk';
+import { type Clock, LIMITS, parseEntityKey, type PointState, type Provenance, type Reading } from '@fibric/sdk';
 import type { Telling } from '../alerts/outbox.ts';
 import type { Action } from '../journal/entries.ts';
 import type { Change, Projection } from '../journal/projection.ts';
@@ -26,6 +26,7 @@ import type { LocalTime } from '../local-time.ts';
 import { approvalFact, type People } from './approval.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Job } from './job.ts';
+import { leadingPoint } from '../config/site.ts';
 import { leasesOn } from './lease.ts';
 import type { KeyTime } from './keys.ts';
 import type { Sent } from './sent.ts';
@@ -65,7 +66,7 @@ function pointToDecideOn(sources: FactSources, ref: string): PointFact | null {
   return outdated ? { ...fact, quality: 'uncertain' } : fact;
 }
 
-/** The fresh read of the point that is written first, as a fact. */
+/** The fresh read of the leading point, as a fact. */
 export function currentFact({ resolution }: Pick<Job, 'resolution'>, reading: Reading | undefined): PointFact | null {
   if (!reading) return null;
   const { point, value, quality, provenance, observed_at } = reading;
@@ -97,12 +98,16 @@ function reachOf(ours: readonly PastChange[]): number | null {
   return ours.length < LIMITS.changesKept ? null : (ours.at(-1)?.ago_ms ?? null);
 }
 
-/** What is about to be written, and which argument each value comes from. */
+/** What is about to be written, the leading point first, and which argument each value comes from. */
 function writesOf({ action, resolution }: Pick<Job, 'action' | 'resolution'>): readonly WriteFact[] {
-  return action.target.map(({ point, value }) => {
-    const from = resolution.tool.writes.find((write) => write.point === point)?.from;
-    return { point, value, arg: from?.kind === 'argument' ? from.argument : null };
-  });
+  const leading = leadingPoint(resolution.tool);
+  const first = ({ point }: PointState): number => (point === leading ? 0 : 1);
+  return action.target
+    .toSorted((a, b) => first(a) - first(b))
+    .map(({ point, value }) => {
+      const from = resolution.tool.writes.find((write) => write.point === point)?.from;
+      return { point, value, arg: from?.kind === 'argument' ? from.argument : null };
+    });
 }
 
 /** Ours from the journal, and one by anybody that was seen while polling; newest first. */
@@ -164,7 +169,7 @@ export function gatherFacts(
   { sentMs, told }: Past = { sentMs: null, told: false },
 ): Facts {
   const { action, origin } = job;
-  const [first] = action.target;
+  const leading = leadingPoint(job.resolution.tool);
   const { minute_of_day, weekday } = sources.localTime(sources.clock.wallMs());
   return {
     action: actionFacts(job.origin.operator, action),
@@ -174,7 +179,7 @@ export function gatherFacts(
     now: { wall_ms: sources.clock.wallMs(), minute_of_day, weekday, clock_trusted: sources.clockTrusted() },
     current,
     writes: writesOf(job),
-    ...(first ? changesOf(sources, action.device, first.point) : { changes: [], changes_reach_ms: null }),
+    ...changesOf(sources, action.device, leading),
     sent_within: (windowMs) => sources.sent.within(origin.operator, action.capability, windowMs, sentMs),
     override: overrideOf(sources, job),
     holders: holdersOf(sources, job),

@@ -102,15 +102,21 @@ function actionFields(
 } {
   if (!('device' in action)) return { ...refusedFields, target: [] };
   const { connector, tool, effect_class, device, idempotency_key, fingerprint } = action;
-  const target = verdict?.effective?.writes.map(({ point, value }) => ({ point, value })) ?? action.target;
+  const target = targetAs(action, verdict?.effective?.writes);
   return { connector, tool, effect_class, device, idempotency_key, fingerprint, target };
 }
 
 /** The job with what is to be written instead of what was proposed; as it is where there is nothing else. */
 export function aimedAt(job: Job, writes: readonly PointState[] | undefined): Job {
-  if (writes === undefined) return job;
-  const target = writes.flatMap(({ point, value }) => (value === null ? [] : [{ point, value }]));
-  return { ...job, action: { ...job.action, target } };
+  return writes === undefined ? job : { ...job, action: { ...job.action, target: targetAs(job.action, writes) } };
+}
+
+/** What an action writes, in its order, with these values. */
+function targetAs({ target }: Action, writes: readonly PointState[] = []): Action['target'] {
+  return target.map(({ point, value }) => ({
+    point,
+    value: writes.find((write) => write.point === point)?.value ?? value,
+  }));
 }
 
 /** What the device holds now, as far as it is known: read back, else what was sent and acknowledged. */

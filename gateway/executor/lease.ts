@@ -7,6 +7,7 @@ import type { LeaseState, Outcome, PointState, PointValue, ReceiptLease } from '
 import { type Action, idAt, type HoldTerms, type LeaseGrant, type RefusedAction } from '../journal/entries.ts';
 import { type Lease, leavesOurs, RELEASED } from '../journal/leases.ts';
 import type { Projection } from '../journal/projection.ts';
+import { leadingPoint } from '../config/site.ts';
 import type { Before } from './before.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Ending, Job } from './job.ts';
@@ -65,6 +66,7 @@ export function grantOf(
     ttl_ms,
     max_hold_ms: terms.lease?.max_hold ?? null,
     fallback: terms.lease?.fallback ?? 'baseline',
+    leading: leadingPoint(tool),
     hold,
     baseline: wayBack(leasesOn(projection, job), job, before),
     watch: tool.verify?.read ?? tool.writes.map(({ point }) => ({ point, written: point })),
@@ -101,14 +103,15 @@ export function ungrantable(projection: Projection, job: Job, before: Before): E
 
 /**
  * Where a lease goes back to. Relinquishing needs a device with a priority array; others go to the baseline. A value is that of the
- * point written first, the others go to the baseline.
+ * leading point, the others go to the baseline.
  */
 export function fallbackOf(
-  { fallback, baseline }: Pick<LeaseGrant, 'fallback' | 'baseline'>,
+  { fallback, leading, baseline }: Pick<LeaseGrant, 'fallback' | 'leading' | 'baseline'>,
   ours: readonly PointState[],
 ): readonly PointState[] {
-  return ours.map(({ point }, i) => {
-    return { point, value: i === 0 && typeof fallback === 'object' ? fallback.value : valueAt(baseline, point) };
+  return ours.map(({ point }) => {
+    const given = point === leading && typeof fallback === 'object';
+    return { point, value: given ? fallback.value : valueAt(baseline, point) };
   });
 }
 

@@ -88,9 +88,9 @@ function kernel(options: Partial<KernelOptions> = {}, text = POLICY, tools: read
   };
   const bindings = createBindings({
     connections: new Map([['lights', connection]]),
-    bindings: new Map(TOOLS.map(({ name }) => [name, ['lights']])),
+    bindings: new Map(tools.map(({ name }) => [name, ['lights']])),
   } as unknown as Site);
-  const names = { capabilities: new Set(TOOLS.map(({ name }) => name)), tools: new Set<string>() };
+  const names = { capabilities: new Set(tools.map(({ name }) => name)), tools: new Set<string>() };
   const loaded = loadPolicy([{ file: 'policy.yaml', text }], names);
   if (!('policy' in loaded)) throw new Error(JSON.stringify(loaded));
   const { policy } = loaded;
@@ -109,7 +109,7 @@ async function restart(k: Kernel): Promise<Kernel> {
 
 const by = (name: string) => ({
   operator: { name, uid: name, version: 'local' },
-  requires: TOOLS.map((one) => one.name),
+  requires: [...TOOLS.map((one) => one.name), 'lighting.dim'],
 });
 const SCENE = { capability: 'lighting.scene', args: { zone: '1', scene: 'work' } };
 const level = (percent: number) => ({ capability: 'lighting.level', args: { zone: '1', percent } });
@@ -304,4 +304,42 @@ it('a pulse is sent once, whatever its output reads afterwards (§2.2)', async (
   const [receipt] = await k.propose([spot(60)], by('comfort'));
   expect(receipt).toMatchObject({ outcome: 'applied_unverified', reason_code: 'unproved' });
   expect(k.device.writes).toHaveLength(1);
+});
+
+describe('a tool that writes something else before the quantity that its action is about', () => {
+  const DIM: Capability = { ...SPOT, name: 'lighting.dim', action: 'dim' };
+  const forwards = tool(DIM, { left: percent, right: { kind: 'constant', value: 1 } });
+  const dimmer: DeviceTool = {
+    ...forwards,
+    writes: forwards.writes.toReversed(),
+    physical_points: forwards.physical_points.toReversed(),
+  };
+  const dimmed = (constraints: string): Kernel =>
+    kernel({}, `version: 1\nrules:\n${constrained('dim', constraints)}`, [dimmer]);
+  const dim = (percentage: number) => ({ capability: 'lighting.dim', args: { zone: '1', percent: percentage } });
+
+  it('is held to what rules say of a change of that quantity', async () => {
+    const k = dimmed('step: { max: 10 }');
+    expect(await proposed(k, 'comfort', dim(50))).toBe('blocked:step_exceeded');
+    expect(await proposed(k, 'comfort', dim(29))).toBe('applied:verified');
+    expect(k.device.writes.map(({ writes }) => writes.map(({ point }) => point))).toEqual([['right', 'left']]);
+  });
+
+  it('gives that quantity the value that its lease goes back to, and the others what was there', async () => {
+    const k = dimmed('lease: { ttl: 10m, fallback: { value: 5 } }');
+    expect(await proposed(k, 'comfort', dim(50))).toBe('applied:verified');
+    await k.clock.advance(HOUR);
+    expect(lit(k)).toEqual([5, 20]);
+  });
+});
+
+it('a value to go back to is for no other output than its own, when that has been taken over', async () => {
+  const rules =
+    constrained('scene', `lease: { ttl: 1h, fallback: { value: 5 } }, ${SHARED}`) +
+    constrained('level', `lease: { ttl: 10m, fallback: baseline }, ${SHARED}`);
+  const k = kernel({}, `version: 1\nrules:\n${rules}`);
+  await proposed(k, 'comfort', SCENE);
+  await proposed(k, 'guest', level(50));
+  await k.clock.advance(2 * HOUR);
+  expect(lit(k)).toEqual([20, 20]);
 });

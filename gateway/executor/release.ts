@@ -149,7 +149,7 @@ function propose(deps: DisposeDeps, job: Job, lease: Lease, cause: Cause, back: 
 function releaseAction(lease: Lease, plan_id: string, back: readonly PointState[]): Action {
   const { action, lease_id } = lease;
   const target = back.flatMap(({ point, value }) => (value === null ? [] : [{ point, value }]));
-  const [first] = target;
+  const value = target.find(({ point }) => point === lease.leading)?.value;
   const intent_key = `${lease.origin.operator_uid}:${action.entity_key}:release`;
   // Each try is an occasion of its own: a lease is taken back until it is.
   const occurrence = `ev=${lease_id}/${plan_id}`;
@@ -160,7 +160,7 @@ function releaseAction(lease: Lease, plan_id: string, back: readonly PointState[
     plan_id,
     ordinal: 0,
     args,
-    value: typeof first?.value === 'number' ? first.value : null,
+    value: typeof value === 'number' ? value : null,
     intent_key,
     occurrence,
     revision: 1,

@@ -173,6 +173,8 @@ export interface LeaseGrant {
   readonly ttl_ms: number | null;
   readonly max_hold_ms: number | null;
   readonly fallback: LeaseFallback;
+  /** The point that a value to go back to is for. */
+  readonly leading: string;
   /** How a value set by hand is left alone; null: it is not looked out for. */
   readonly hold: HoldTerms | null;
   /** The written points before the first write of the excursion; not learnt again while it lasts. */

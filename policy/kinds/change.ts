@@ -1,4 +1,4 @@
-/** The change about to be made to the first point: a number, from a value freshly read to the one to be written. */
+/** The change about to be made to the leading point: a number, from a value freshly read to the one to be written. */
 import type { Facts } from '../types.ts';
 import { type Answer, fails } from './kind.ts';
 
@@ -6,8 +6,8 @@ export type Change =
   | { readonly kind: 'change'; readonly from: number; readonly to: number; readonly by: number; readonly unit: string }
   | { readonly kind: 'unknown'; readonly answer: Answer };
 
-/** What is about to be written to the first point when it is a number, else null. */
-export function firstTarget({ writes }: Facts): number | null {
+/** What is about to be written to the leading point when it is a number, else null. */
+export function leadingTarget({ writes }: Facts): number | null {
   const value = writes[0]?.value;
   return typeof value === 'number' ? value : null;
 }
@@ -15,7 +15,7 @@ export function firstTarget({ writes }: Facts): number | null {
 /** The change, or why there is none to compare: `what` names the constraint that asks. */
 export function change(what: string, facts: Facts): Change {
   const { current } = facts;
-  const target = firstTarget(facts);
+  const target = leadingTarget(facts);
   const unknown = (reason_code: string, reason: string): Change => ({
     kind: 'unknown',
     answer: fails(reason_code, reason),

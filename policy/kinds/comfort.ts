@@ -6,7 +6,7 @@ import { duration } from '@fibric/sdk';
 import { z } from 'zod';
 import { predict } from '../comfort/pmv.ts';
 import type { Facts } from '../types.ts';
-import { firstTarget } from './change.ts';
+import { leadingTarget } from './change.ts';
 import { gate, pointRef } from './gate.ts';
 import { type Answer, fails, short } from './kind.ts';
 
@@ -40,7 +40,7 @@ export function check(comfort: Comfort, facts: Facts): Answer {
 
 /** The vote, or why there is none. */
 function predicted({ met, clo, air_speed, humidity, radiant, max_age }: Comfort, facts: Facts): number | string {
-  const air = firstTarget(facts);
+  const air = leadingTarget(facts);
   if (air === null) return 'no temperature is about to be set';
   const unit = facts.current?.unit ?? 'degC';
   if (unit !== 'degC') return `the temperature is set in ${unit}`;

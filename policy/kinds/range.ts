@@ -5,7 +5,7 @@
 import { UNITS } from '@fibric/sdk';
 import { z } from 'zod';
 import type { Facts } from '../types.ts';
-import { firstTarget } from './change.ts';
+import { leadingTarget } from './change.ts';
 import { type Answer, fails } from './kind.ts';
 
 export const schema = z
@@ -27,7 +27,7 @@ export function check(range: z.output<typeof schema>, facts: Facts): Answer {
     return fails('value_missing', `argument ${range.arg} is not a number, so its range cannot be checked`);
   }
   // Written as given: argument and point are then in one unit, which must be the unit of the bounds.
-  const unit = firstTarget(facts) === value ? (facts.current?.unit ?? range.unit) : range.unit;
+  const unit = leadingTarget(facts) === value ? (facts.current?.unit ?? range.unit) : range.unit;
   if (unit !== range.unit) {
     return fails('unit_mismatch', `${range.arg} is written in ${unit}, its range is in ${range.unit}`);
   }

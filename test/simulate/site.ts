@@ -10,7 +10,7 @@ const own = (capability: string, kind: string, input: z.ZodRawShape, value: stri
   side_effecting: true,
   input: z.strictObject({ [kind]: name, ...input }) as z.ZodType<Record<string, unknown>>,
   entity_key: (args) => `${kind}:${String(args[kind])}`,
-  value: value === null ? null : (args) => Number(args[value]),
+  value,
   action: capability.slice(capability.indexOf('.') + 1),
 });
 
