@@ -8,7 +8,7 @@ import { badReading, type Clock, type Driver, type PointState, type Provenance, 
 import type { Journal } from '../journal/journal.ts';
 import type { Points } from '../kernel.ts';
 import { isOutside } from '../observe/plausible.ts';
-import { leadingPoint } from '../config/site.ts';
+import { type DeviceTool, leadingPoint } from '../config/site.ts';
 import type { Job } from './job.ts';
 import { equals } from './verify.ts';
 
@@ -99,13 +99,18 @@ export async function readNow(
     : sources.journal.gather(sources.driver(connection.id).read(refs, tool.timeout_ms));
 }
 
-/** Reads what is about to be written, and the proof counter, fresh from the device. */
+/** Points that show what was written elsewhere: a fan's feedback, a valve's position. */
+const statusPoints = ({ writes, verify }: DeviceTool): readonly string[] =>
+  (verify?.read ?? []).map(({ point }) => point).filter((name) => writes.every(({ point }) => point !== name));
+
+/** Reads what is about to be written, what shows it, and the proof counter, fresh from the device. */
 export async function readBefore(sources: BeforeSources, job: Job): Promise<Before> {
   const { tool, device, connection } = job.resolution;
   const readable = tool.writes
     .map(({ point }) => point)
     .filter((name) => device.points.find((p) => p.name === name)?.access !== 'write');
-  const known = tool.proof ? [...readable, tool.proof.point] : readable;
+  const statuses = statusPoints(tool);
+  const known = [...readable, ...(tool.proof ? [tool.proof.point] : []), ...statuses];
   const names = [...new Set([...known, ...device.identity.map(({ point }) => point)])];
   const asked = { mono: sources.ioClock.monoMs(), wall: sources.ioClock.wallMs() };
   if (names.length === 0) return { asked, baseline: [], readings: [], current: undefined, fault: null };
@@ -113,7 +118,11 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
   const readings = read.filter(({ point }) => known.includes(point));
   const current = readings.find(({ point }) => point === leadingPoint(tool));
   const baseline = readings.map(({ point, value, quality }) => ({ point, value: quality === 'good' ? value : null }));
-  const fault = faultOf(read, sources.real);
+  // A status that cannot be read is no reason not to write: it is missed when the write is read back.
+  const fault = faultOf(
+    read.filter(({ point }) => !statuses.includes(point)),
+    sources.real,
+  );
   // A device that has not spoken yet may still be spoken to; one of another world may not.
   const lasting = connection.driver.unsolicited && fault?.outcome === 'failed' ? null : fault;
   return { asked, baseline, readings, current, fault: lasting ?? strangeness(job.resolution, read, readable) };
@@ -130,16 +139,25 @@ export function restIsThere(job: Job, before: Before): boolean {
 }
 
 function areThere(job: Job, before: Before, wanted: readonly PointState[]): boolean {
-  const tolerance = job.resolution.tool.verify?.tolerance ?? 0;
-  return wanted.every(({ point, value }) =>
-    before.baseline.some((state) => state.point === point && equals(state.value, value, tolerance)),
+  const { verify } = job.resolution.tool;
+  const reads = (name: string, value: PointState['value']): boolean =>
+    before.baseline.some(({ point, value: now }) => point === name && equals(now, value, verify?.tolerance ?? 0));
+  return wanted.every(
+    ({ point, value }) =>
+      reads(point, value) &&
+      (verify?.read ?? []).every(({ point: shown, written }) => written !== point || reads(shown, value)),
   );
 }
 
-/** Somebody else has been at the device between two attempts: a point reads neither what it did before the first, nor what was sent. */
+/**
+ * Somebody else has been at the device between two attempts: a point reads neither what it did before the first, nor what was sent. A
+ * status follows in its own time.
+ */
 export function wasMoved(job: Job, first: Before, now: Before): boolean {
   const tolerance = job.resolution.tool.verify?.tolerance ?? 0;
+  const statuses = statusPoints(job.resolution.tool);
   return now.baseline.some(({ point, value }) => {
+    if (statuses.includes(point)) return false;
     const before = first.baseline.find((state) => state.point === point)?.value ?? null;
     const sent = job.action.target.find((state) => state.point === point)?.value ?? null;
     if (before === null || value === null) return false;

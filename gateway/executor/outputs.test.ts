@@ -343,3 +343,37 @@ it('a value to go back to is for no other output than its own, when that has bee
   await k.clock.advance(2 * HOUR);
   expect(lit(k)).toEqual([20, 20]);
 });
+
+describe('an output that is shown by another point', () => {
+  const shown = tool(SPOT, { left: percent });
+  const fan: DeviceTool = {
+    ...shown,
+    verify: shown.verify && { ...shown.verify, read: [{ written: 'left', point: 'right' }] },
+  };
+  const started = (): Kernel => kernel({}, 'version: 1\nallow: [lighting.spot]\n', [fan]);
+
+  it('is not there already while its status says otherwise: it is written, and not believed', async () => {
+    const k = started();
+    k.device.values.set('lamps/left', 60);
+    expect(await proposed(k, 'comfort', spot(60))).toBe('failed:no_effect');
+    expect(k.device.writes).toHaveLength(LIMITS.attempts);
+  });
+
+  it('is there already when both say so', async () => {
+    const k = started();
+    for (const lamp of LAMPS) k.device.values.set(`lamps/${lamp}`, 60);
+    expect(await proposed(k, 'comfort', spot(60))).toBe('noop:noop');
+  });
+
+  it('is written while its status cannot be read, and then not verified', async () => {
+    const k = started();
+    k.device.unreadable.add('right');
+    expect(await proposed(k, 'comfort', spot(60))).toBe('applied_unverified:unreadable');
+  });
+
+  it('is verified by a status that comes later than the answer', async () => {
+    const k = started();
+    k.device.onWrite = () => void k.clock.after(150, () => k.device.values.set('lamps/right', 60));
+    expect(await proposed(k, 'comfort', spot(60))).toBe('applied:verified');
+  });
+});

@@ -60,12 +60,16 @@ export async function look(
   const readback = readings.map(({ point, value, quality }) => ({ point, value, quality, at: now }));
   if (readings.some((r) => r.quality !== 'good' || r.provenance !== witness.real))
     return { kind: 'unreadable', readback };
-  const at = (wanted: readonly PointState[]): readonly boolean[] =>
-    verify.read.map(({ written }, i) => {
-      const state = wanted.find(({ point }) => point === written);
+  const at = (
+    states: readonly PointState[],
+    ofRead: (read: Verification['read'][number]) => string,
+  ): readonly boolean[] =>
+    verify.read.map((read, i) => {
+      const state = states.find(({ point }) => point === ofRead(read));
       return state !== undefined && equals(readings[i]?.value ?? null, state.value, verify.tolerance);
     });
-  const [sent, before] = [at(action.target), at(baseline)];
+  const sent = at(action.target, ({ written }) => written);
+  const before = at(baseline, ({ point }) => point);
   if (sent.every(Boolean)) return { kind: 'equal', readback };
   if (before.every(Boolean)) return { kind: 'unchanged', readback };
   return { kind: sent.every((is, i) => is || before[i]) ? 'partly' : 'other', readback };
