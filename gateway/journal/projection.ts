@@ -14,6 +14,7 @@ import { type Activation, type ActivePolicy, policyRow } from './policies.ts';
 import { type InheritedDoubt, inheritedLeaseRow, inheritedRow, inheritedSettledRow } from './inherited.ts';
 import { type Open, stepped } from './lifecycle.ts';
 import { type LogState, logRow } from './receipt-log.ts';
+import { Table } from './table.ts';
 import { closeYielded, type Hold, type Lease, leaseReceipt, type Mark } from './leases.ts';
 import {
   type Action,
@@ -148,41 +149,6 @@ const openedAt = ({ at, clock }: Row): Pick<Episode, 'opened_ms' | 'opened_mono_
   boot_id: clock.boot_id,
 });
 
-/** A table of the projection: its rows by key, and which of them changed since they were last stored. */
-export class Table<T> {
-  readonly name: string;
-  readonly rows = new Map<string, T>();
-  readonly dirty = new Set<string>();
-  readonly #encode: (row: T) => string;
-  readonly #decode: (text: string) => T;
-
-  constructor(name: string, encode: (row: T) => string = JSON.stringify, decode: (text: string) => T = JSON.parse) {
-    this.name = name;
-    this.#encode = encode;
-    this.#decode = decode;
-  }
-
-  /** Takes a row in as it was stored. */
-  load(key: string, text: string): void {
-    this.rows.set(key, this.#decode(text));
-  }
-
-  /** The row under `key` as it is stored, or null when there is none. */
-  encoded(key: string): string | null {
-    const row = this.rows.get(key);
-    return row === undefined ? null : this.#encode(row);
-  }
-
-  set(key: string, row: T): void {
-    this.rows.set(key, row);
-    this.dirty.add(key);
-  }
-
-  delete(key: string): void {
-    if (this.rows.delete(key)) this.dirty.add(key);
-  }
-}
-
 export class Projection {
   readonly open = new Table<OpenAction>('open', encodeOpen);
   readonly episodes = new Table<Episode>('episode');
@@ -222,14 +188,11 @@ export class Projection {
   /** The tree over the rows before the last one: a row names the hash of the one before. */
   readonly tree = new CompactRange((index, hash) => this.#tile(String(index), hash.toString('hex')));
 
-  get tables(): readonly Table<unknown>[] {
-    const { open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited } = this;
-    const { policies, activations, alerts, breakers, failures, unknowns, freed, meta, fallen } = this;
-    const standing = [open, episodes, changes, states, modes, approvals, leases, holds, stops, liveHolds, inherited];
-    const told = [alerts, breakers, failures, unknowns, freed, fallen];
-    const tables = [...standing, policies, activations, ...told, meta, this.logs, this.tiles];
-    return tables as readonly Table<unknown>[];
-  }
+  readonly tables = [
+    ...[this.open, this.episodes, this.changes, this.states, this.modes, this.approvals, this.fallen],
+    ...[this.leases, this.holds, this.stops, this.liveHolds, this.inherited, this.policies, this.activations],
+    ...[this.alerts, this.breakers, this.failures, this.unknowns, this.freed, this.meta, this.logs, this.tiles],
+  ] as unknown as readonly Table<unknown>[];
 
   /** Takes one row in. Returns the key it consumed for ever, if it is one to remember. */
   apply(row: Row<Entry>, receiptId: string): ConsumedKey | null {

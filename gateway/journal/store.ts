@@ -176,7 +176,7 @@ class SqliteStore implements Store {
     if (erases) this.#db.pragma('secure_delete = ON');
     this.#commit(rows, projection);
     // Only now: a transaction that was rolled back has stored nothing, and may be tried again.
-    for (const table of projection.tables) table.dirty.clear();
+    for (const table of projection.tables) table.stored();
     if (!erases) return;
     this.#db.pragma('secure_delete = OFF');
     // What was erased stands in the log of the database until that is taken up.
