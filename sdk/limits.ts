@@ -105,9 +105,9 @@ export const LIMITS = {
   bundleLineBytes: 4 * 1024 * 1024,
   /** Actions that a verifier holds open at once: hundreds of times what waits in a house. */
   verifierActions: 200_000,
-  /** Envelopes of one block of the event log, and the longest they wait for it. */
+  /** Envelopes of one block of the event log, and the longest they wait for it: each block is a flush, and a flash card has so many. */
   eventBlock: 1_000,
-  eventBlockMs: 250,
+  eventBlockMs: 1_000,
   /** Text of one block before compression: large envelopes make more blocks, not larger ones. */
   eventBlockBytes: 1024 * 1024,
   /** Blocks that may wait for a slow disk; the oldest is dropped and counted. Also how far cursors jump after a crash. */
