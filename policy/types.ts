@@ -41,6 +41,8 @@ export interface WriteFact {
   readonly value: Exclude<PointValue, null>;
   /** The argument that it comes from; null for a constant of the tool. */
   readonly arg: string | null;
+  /** The device is there already; left out where nobody has looked, and of the leading point, which `current` tells. */
+  readonly there?: boolean;
 }
 
 /** A person's hand on the points about to be written (G-CS "override"). */

@@ -129,23 +129,15 @@ export async function readBefore(sources: BeforeSources, job: Job): Promise<Befo
 }
 
 /** The device already is where the action wants it. */
-export const isThere = (job: Job, before: Before): boolean => areThere(job, before, job.action.target);
+export const isThere = (job: Job, before: Before): boolean =>
+  job.action.target.every((wanted) => reads(job, before, wanted));
 
-/** All but the one that rules about a change speak of. */
-export function restIsThere(job: Job, before: Before): boolean {
-  const leading = leadingPoint(job.resolution.tool);
-  const rest = job.action.target.filter(({ point }) => point !== leading);
-  return areThere(job, before, rest);
-}
-
-function areThere(job: Job, before: Before, wanted: readonly PointState[]): boolean {
-  const { verify } = job.resolution.tool;
-  const reads = (name: string, value: PointState['value']): boolean =>
-    before.baseline.some(({ point, value: now }) => point === name && equals(now, value, verify?.tolerance ?? 0));
-  return wanted.every(
-    ({ point, value }) =>
-      reads(point, value) &&
-      (verify?.read ?? []).every(({ point: shown, written }) => written !== point || reads(shown, value)),
+/** A point that is written, and what shows it, read this. */
+export function reads({ resolution }: Pick<Job, 'resolution'>, { baseline }: Before, wanted: PointState): boolean {
+  const { verify } = resolution.tool;
+  const shown = verify?.read.filter(({ written }) => written === wanted.point) ?? [];
+  return [wanted, ...shown].every(({ point: name }) =>
+    baseline.some(({ point, value }) => point === name && equals(value, wanted.value, verify?.tolerance ?? 0)),
   );
 }
 

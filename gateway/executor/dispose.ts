@@ -15,9 +15,9 @@ import type { Journal } from '../journal/journal.ts';
 import { act } from './act.ts';
 import { broken } from './breaker.ts';
 import { approvalEnding } from './basis.ts';
-import { type Before, isThere, readBefore, restIsThere, wasMoved } from './before.ts';
+import { type Before, isThere, readBefore, wasMoved } from './before.ts';
 import { conclude, type ConcludeDeps } from './conclude.ts';
-import { currentFact, type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
+import { type FactSources, gatherFacts, interlocksOf, judge, leaseMs } from './facts.ts';
 import { aimedAt, type Ending, type Job } from './job.ts';
 import { checkKey, type KeyMemory } from './keys.ts';
 import type { Conflict, Lanes } from './lanes.ts';
@@ -166,7 +166,7 @@ async function evaluate(
   if (isLate(deps, job)) return { ending: lateEnding };
   const byHand = await overridden(deps, job, before);
   if (byHand) return { ending: byHand };
-  const facts = gatherFacts(deps.facts, job, currentFact(job, before.current), { sentMs, told });
+  const facts = gatherFacts(deps.facts, job, before, { sentMs, told });
   const verdict = judge(deps.facts, job.policy, facts, 'head');
   const { stage, reason_code, reason } = verdict;
   const { baseline } = before;
@@ -179,7 +179,7 @@ async function evaluate(
     return { ending: { ...before.fault, stage: 'device', verdict: verdictThen } };
   }
   const same =
-    (verdict.noop && restIsThere(job, before)) ||
+    verdict.noop ||
     (job.action.effect_class === 'absolute_set' &&
       job.resolution.tool.verify !== null &&
       isThere(aimedAt(job, verdict.effective?.writes), before));

@@ -19,7 +19,7 @@ import { argumentsFor } from './arguments.ts';
 import { readBefore } from './before.ts';
 import { broken } from './breaker.ts';
 import type { DisposeDeps } from './dispose.ts';
-import { actionFacts, currentFact, gatherFacts, judge, keyTime } from './facts.ts';
+import { actionFacts, gatherFacts, judge, keyTime } from './facts.ts';
 import { heldBack as heldOff } from './holds.ts';
 import { originOf, type Job } from './job.ts';
 import { checkKey } from './keys.ts';
@@ -98,7 +98,7 @@ export async function evaluate(deps: EvaluateDeps, wish: Wish): Promise<Evaluati
   const atAdmission = gatherFacts(deps.facts, job, null);
   const early = judge(deps.facts, job.policy, atAdmission, 'admission');
   const moment: Moment = early.decision === 'BLOCK' ? 'admission' : 'head';
-  const facts = moment === 'admission' ? atAdmission : gatherFacts(deps.facts, job, currentFact(job, before.current));
+  const facts = moment === 'admission' ? atAdmission : gatherFacts(deps.facts, job, before);
   const verdict = moment === 'admission' ? early : judge(deps.facts, job.policy, facts, 'head');
   const rules = ledger(job.policy, facts, moment);
   const { decision, rule, stage, reason_code, reason, noop, effective, evidence, policy_hash } = verdict;

@@ -17,13 +17,14 @@ import {
   windowsOpenForMs,
   type WriteFact,
 } from '@fibric/policy';
-import { type Clock, LIMITS, parseEntityKey, type PointState, type Provenance, type Reading } from '@fibric/sdk';
+import { type Clock, LIMITS, parseEntityKey, type Provenance } from '@fibric/sdk';
 import type { Telling } from '../alerts/outbox.ts';
 import type { Action } from '../journal/entries.ts';
 import type { Change, Projection } from '../journal/projection.ts';
 import type { Points } from '../kernel.ts';
 import type { LocalTime } from '../local-time.ts';
 import { approvalFact, type People } from './approval.ts';
+import { type Before, reads } from './before.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Job } from './job.ts';
 import { leadingPoint } from '../config/site.ts';
@@ -67,9 +68,9 @@ function pointToDecideOn(sources: FactSources, ref: string): PointFact | null {
 }
 
 /** The fresh read of the leading point, as a fact. */
-export function currentFact({ resolution }: Pick<Job, 'resolution'>, reading: Reading | undefined): PointFact | null {
-  if (!reading) return null;
-  const { point, value, quality, provenance, observed_at } = reading;
+function currentFact({ resolution }: Pick<Job, 'resolution'>, before: Before | null): PointFact | null {
+  if (!before?.current) return null;
+  const { point, value, quality, provenance, observed_at } = before.current;
   const unit = resolution.device.points.find(({ name }) => name === point)?.unit ?? null;
   return { value, unit, quality, provenance, source_ts: observed_at, age_ms: 0, unchanged_ms: 0 };
 }
@@ -99,15 +100,16 @@ function reachOf(ours: readonly PastChange[]): number | null {
 }
 
 /** What is about to be written, the leading point first, and which argument each value comes from. */
-function writesOf({ action, resolution }: Pick<Job, 'action' | 'resolution'>): readonly WriteFact[] {
+function writesOf(job: Pick<Job, 'action' | 'resolution'>, before: Before | null): readonly WriteFact[] {
+  const { action, resolution } = job;
   const leading = leadingPoint(resolution.tool);
-  const first = ({ point }: PointState): number => (point === leading ? 0 : 1);
-  return action.target
-    .toSorted((a, b) => first(a) - first(b))
-    .map(({ point, value }) => {
-      const from = resolution.tool.writes.find((write) => write.point === point)?.from;
-      return { point, value, arg: from?.kind === 'argument' ? from.argument : null };
-    });
+  const writes = action.target.map((wanted): WriteFact => {
+    const { point, value } = wanted;
+    const from = resolution.tool.writes.find((write) => write.point === point)?.from;
+    const looked = before && point !== leading ? { there: reads(job, before, wanted) } : {};
+    return { point, value, arg: from?.kind === 'argument' ? from.argument : null, ...looked };
+  });
+  return [...writes.filter(({ point }) => point === leading), ...writes.filter(({ point }) => point !== leading)];
 }
 
 /** Ours from the journal, and one by anybody that was seen while polling; newest first. */
@@ -165,7 +167,7 @@ interface Past {
 export function gatherFacts(
   sources: FactSources,
   job: Omit<Job, 'terms' | 'waiting'>,
-  current: PointFact | null,
+  before: Before | null,
   { sentMs, told }: Past = { sentMs: null, told: false },
 ): Facts {
   const { action, origin } = job;
@@ -177,8 +179,8 @@ export function gatherFacts(
     real: sources.real,
     admitted_in_run: job.admittedBefore,
     now: { wall_ms: sources.clock.wallMs(), minute_of_day, weekday, clock_trusted: sources.clockTrusted() },
-    current,
-    writes: writesOf(job),
+    current: currentFact(job, before),
+    writes: writesOf(job, before),
     ...changesOf(sources, action.device, leading),
     sent_within: (windowMs) => sources.sent.within(origin.operator, action.capability, windowMs, sentMs),
     override: overrideOf(sources, job),

@@ -3,7 +3,7 @@ import type { Verdict } from '@fibric/policy';
 import { formatDuration, isoTime } from '@fibric/sdk';
 import type { Lease } from '../journal/leases.ts';
 import { type Before, readBefore } from './before.ts';
-import { currentFact, type FactSources, gatherFacts, judge, leaseMs } from './facts.ts';
+import { type FactSources, gatherFacts, judge, leaseMs } from './facts.ts';
 import type { Ending, Job } from './job.ts';
 import { leaseOfWish, leaseWord, receiptsOf, remainingMs } from './lease.ts';
 import { overridden, type OverrideDeps } from './override.ts';
@@ -52,7 +52,7 @@ export async function renewal(deps: RenewDeps, job: Job): Promise<Ending | null>
   if (!lease || lease.action.idempotency_key !== job.action.idempotency_key) return null;
   const before = await readBefore(deps, job);
   const facts = {
-    ...gatherFacts(deps.facts, job, currentFact(job, before.current)),
+    ...gatherFacts(deps.facts, job, before),
     changes: [],
     admitted_in_run: 0,
     sent_within: () => 0,

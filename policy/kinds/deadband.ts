@@ -1,4 +1,4 @@
-/** deadband: a change smaller than this is not worth a write; the action ends as `noop`. */
+/** deadband: a change smaller than this is not worth a write; the action ends as `noop`, unless it has other outputs to move. */
 import { z } from 'zod';
 import type { Facts } from '../types.ts';
 import { change } from './change.ts';
@@ -9,7 +9,7 @@ export const schema = z.strictObject({ abs: z.number().positive() });
 export function check(deadband: z.output<typeof schema>, facts: Facts): Answer {
   const asked = change('deadband', facts);
   if (asked.kind === 'unknown') return asked.answer;
-  if (asked.by >= deadband.abs) return null;
+  if (asked.by >= deadband.abs || facts.writes.some(({ there }) => there === false)) return null;
   return {
     kind: 'noop',
     reason_code: 'deadband',

@@ -237,6 +237,19 @@ describe('step and deadband', () => {
     expect(ask('deadband: { abs: 0.5 }', change({ value: 21 }, 20))).toBe('ok');
   });
 
+  it('deadband lets a small change through when another output is to be moved with it', () => {
+    const both = (there: boolean): Facts =>
+      facts({
+        current: fact({ value: 21 }),
+        writes: [
+          { point: 'setpoint', value: 21.25, arg: 'celsius' },
+          { point: 'mode', value: 1, arg: null, there },
+        ],
+      });
+    expect(ask('deadband: { abs: 0.5 }', both(true))).toBe('noop');
+    expect(ask('deadband: { abs: 0.5 }', both(false))).toBe('ok');
+  });
+
   it('compares decimals as a person does', () => {
     expect(ask('deadband: { abs: 0.2 }', change({ value: 21.3 }, 21.5))).toBe('ok');
     expect(ask('step: { max: 0.1 }', change({ value: 0.2 }, 0.3))).toBe('ok');

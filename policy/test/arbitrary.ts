@@ -251,6 +251,14 @@ const writes: fc.Arbitrary<readonly WriteFact[]> = fc.oneof(
         { point: 'setpoint', value: 21, arg: 'celsius' },
         { point: 'cool_sp', value: 24, arg: null },
       ],
+      [
+        { point: 'setpoint', value: 21, arg: 'celsius' },
+        { point: 'mode', value: 1, arg: null, there: true },
+      ],
+      [
+        { point: 'setpoint', value: 21, arg: 'celsius' },
+        { point: 'mode', value: 1, arg: null, there: false },
+      ],
     ),
   },
 );

@@ -109,7 +109,11 @@ function questions(c: OracleConstraints, proposed: Facts, facts: Facts, moment: 
   if (moment === 'admission') return asked;
   if (step) asked.push(() => holds(moved(facts) <= step.max));
   if (deadband)
-    asked.push(() => (Number.isNaN(moved(facts)) ? 'fails' : moved(facts) < deadband.abs ? 'noop' : 'holds'));
+    asked.push(() => {
+      if (Number.isNaN(moved(facts))) return 'fails';
+      const others = facts.writes.filter((one) => one.there === false).length;
+      return moved(facts) < deadband.abs && others === 0 ? 'noop' : 'holds';
+    });
   if (min_interval) asked.push(() => holds((facts.changes[0]?.ago_ms ?? Number.POSITIVE_INFINITY) >= ms(min_interval)));
   if (windows) asked.push(() => holds(facts.now.clock_trusted && windows.some((w) => open(w, facts))));
   for (const e of evidence ?? []) asked.push(() => holds(attested(e, facts)));
