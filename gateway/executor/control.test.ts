@@ -183,7 +183,10 @@ describe('a lease', () => {
     await k.propose([setpoint('412', 21.5)]);
     const other = { operator: { name: 'floor', uid: 'floor', version: 'local' } };
     expect(outcomes(await k.propose([setpoint('412', 20)], other))).toEqual(['blocked:leased']);
-    const person = { ...other, proposed_by: 'person:anna' } as const;
+    // Its wish once more, because a person said yes to what its basis had changed to.
+    const approved = { ...other, proposed_by: 'person:anna' } as const;
+    expect(outcomes(await k.propose([setpoint('412', 20)], approved))).toEqual(['blocked:leased']);
+    const person = { ...approved, operator: { name: 'person', uid: 'person', version: 'local' } };
     expect(outcomes(await k.propose([setpoint('412', 20)], person))).toEqual(['applied:verified']);
     await k.clock.advance(46 * MINUTE);
     expect(at(k)).toBe(17);

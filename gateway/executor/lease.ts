@@ -7,7 +7,7 @@ import type { LeaseState, Outcome, PointState, PointValue, ReceiptLease } from '
 import { type Action, idAt, type HoldTerms, type LeaseGrant, type RefusedAction } from '../journal/entries.ts';
 import { type Lease, leavesOurs, RELEASED } from '../journal/leases.ts';
 import type { Projection } from '../journal/projection.ts';
-import { leadingPoint } from '../config/site.ts';
+import { leadingPoint, PERSON } from '../config/site.ts';
 import type { Before } from './before.ts';
 import type { Elapsed } from './elapsed.ts';
 import type { Ending, Job } from './job.ts';
@@ -186,7 +186,8 @@ function refusedFor(lease: Lease, elapsed: Elapsed, job: Job): Ending | null {
     const reason = `the lease ${lease_id} has ended; the device is taken back to where it was first`;
     return { outcome: 'blocked', stage: 'lease', reason_code: 'release_pending', reason };
   }
-  if (origin.operator_uid === job.origin.operator_uid || job.origin.proposed_by.startsWith('person:')) return null;
+  // What a person wants goes before what an operator wants; not what an operator wants and a person has said yes to.
+  if (origin.operator_uid === job.origin.operator_uid || job.origin.operator === PERSON) return null;
   // Whose leases give way, and when, is that rule's to say.
   if (job.terms.authority !== null) return null;
   const reason = `${origin.operator} holds ${lease.action.device} by the lease ${lease_id}`;
