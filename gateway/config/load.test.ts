@@ -227,6 +227,15 @@ it("a device's own capability checks its arguments, names its entity and the qua
   expect(capability?.action).toBe('position');
 });
 
+it('a tool has an output for each point that it writes, in their order', () => {
+  const text = edited(FCU, '{ setpoint: celsius }', '{ setpoint: celsius, mode: { const: 1 } }');
+  const [tool] = siteFrom({ 'profiles/fan-coil-unit.yaml': text }).devices.get('fcu-412')?.tools ?? [];
+  const backwards = edited(FCU, '{ setpoint: celsius }', '{ mode: { const: 1 }, setpoint: celsius }');
+  const [other] = siteFrom({ 'profiles/fan-coil-unit.yaml': backwards }).devices.get('fcu-412')?.tools ?? [];
+  expect(tool?.physical_points).toHaveLength(2);
+  expect(other?.physical_points).toEqual(tool?.physical_points.toReversed());
+});
+
 it('two points with one output behind them share a lane', () => {
   const text = edited(FCU, 'mode: { register: 2', 'mode: { register: 1');
   const tools = siteFrom({ 'profiles/fan-coil-unit.yaml': text }).devices.get('fcu-412')?.tools;

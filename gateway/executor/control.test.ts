@@ -6,6 +6,8 @@ import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, type KernelOptions, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
+import { SITE } from '../../test/simulate/site.ts';
+import { createBindings } from '../bindings.ts';
 import { idAt } from '../journal/entries.ts';
 import { Projection } from '../journal/projection.ts';
 import { openJournalReader } from '../journal/reader.ts';
@@ -190,6 +192,17 @@ describe('a lease', () => {
     expect(outcomes(await k.propose([setpoint('412', 20)], person))).toEqual(['applied:verified']);
     await k.clock.advance(46 * MINUTE);
     expect(at(k)).toBe(17);
+  });
+
+  it('K2 that others hold under another name of the same output is not taken over: nobody knows its way back', async () => {
+    const device = new FakeDevice();
+    for (const id of ['fcu-415', 'panel-415']) device.values.set(`${id}/setpoint`, 17);
+    const policy = ruled('lease: { ttl: 45m, fallback: baseline }, authority: { preempt: [comfort] }');
+    const k = kernel({ device, policy, parts: { bindings: createBindings(SITE) } });
+    await k.propose([setpoint('415', 21.5)]);
+    await k.clock.advance(2 * MINUTE);
+    const other = { operator: { name: 'floor', uid: 'floor', version: 'local' } };
+    expect(outcomes(await k.propose([setpoint('415-panel', 20)], other))).toEqual(['blocked:no_baseline']);
   });
 
   it('of another operator gives way where the rule says so, after its grace', async () => {

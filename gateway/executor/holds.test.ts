@@ -3,11 +3,10 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, pulse, setpoint, startKernel } from '../../test/support/kernel.ts';
-import { rowsOf } from '../../test/support/rows.ts';
+import { inherit, rowsOf } from '../../test/support/rows.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { settled, VirtualClock } from '../../test/support/virtual-clock.ts';
 import { type Owed, owedBy } from '../journal/inherited.ts';
-import type { Journal } from '../journal/journal.ts';
 
 async function hold(kernel: Kernel): Promise<void> {
   kernel.journal.append({ type: 'hold/1', hold: 'journal_failing', reason: 'the journal failed 3 times' });
@@ -72,13 +71,6 @@ describe('a journal that fails', () => {
     await kernel.close();
   });
 });
-
-/** Takes over what `owed` says, as a start does after a journal was lost. */
-function inherit(journal: Journal, { doubts, leases, stop }: Owed): void {
-  journal.append({ type: 'inherited/1', gateway_uid: 'gw_lost', epoch: 7, stop });
-  for (const doubt of doubts) journal.append({ type: 'inherited_doubt/1', doubt });
-  for (const lease of leases) journal.append({ type: 'inherited_lease/1', lease });
-}
 
 const LEASED = `version: 1
 rules:

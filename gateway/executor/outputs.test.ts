@@ -6,9 +6,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { CAPABILITIES, type Capability, type DriverModule, LIMITS } from '@fibric/sdk';
 import { FakeDevice } from '../../test/support/fake-device.ts';
 import { type Kernel, type KernelOptions, startKernel } from '../../test/support/kernel.ts';
+import { inherit } from '../../test/support/rows.ts';
 import { scratchDir } from '../../test/support/scratch.ts';
 import { VirtualClock } from '../../test/support/virtual-clock.ts';
 import { createBindings } from '../bindings.ts';
+import { owedBy } from '../journal/inherited.ts';
 import type { Connection, Device, DeviceTool, Point, Site, WriteSource } from '../config/site.ts';
 
 const MINUTE = 60_000;
@@ -185,6 +187,65 @@ describe('leases that overlap (K2, G-CS)', () => {
     expect(await proposed(k, 'guest', level(50))).toBe('applied:verified');
     expect(await proposed(k, 'comfort', SCENE)).toBe('applied:verified');
     expect(lit(k)).toEqual([80, 80]);
+  });
+
+  it('of a wish that had its effect are not renewed either, once a part of it is taken over', async () => {
+    const k = kernel();
+    const booked = { ...SCENE, occurrence: 'ev=BK-1' };
+    expect(await proposed(k, 'comfort', booked)).toBe('applied:verified');
+    expect(await proposed(k, 'comfort', booked)).toBe('renewed:renewed');
+    expect(await proposed(k, 'guest', level(50))).toBe('applied:verified');
+    expect(await proposed(k, 'comfort', booked)).toBe('deduped:deduped');
+    expect(lit(k)).toEqual([50, 80]);
+  });
+
+  it('take back what is still theirs, and leave what went back by itself', async () => {
+    const own = `lease: { ttl: 1h, fallback: { value: 5 } }`;
+    const k = kernel({}, `version: 1\nrules:\n${constrained('scene', own)}`);
+    await proposed(k, 'comfort', SCENE);
+    k.device.values.set('lamps/left', 20);
+    await k.clock.advance(2 * HOUR);
+    expect(k.device.writes.slice(1).map(({ writes }) => writes)).toEqual([[{ point: 'right', value: 20 }]]);
+    expect(leased(k)).toEqual([]);
+  });
+
+  it('are not looked after for an output that is no longer theirs', async () => {
+    const k = kernel();
+    await proposed(k, 'comfort', SCENE);
+    await proposed(k, 'guest', level(50));
+    let looks = 0;
+    const read = k.device.read.bind(k.device);
+    k.device.read = async (refs) => {
+      looks += 1;
+      return read(refs);
+    };
+    k.say('lamps', 'left', 55);
+    await k.clock.advance(1_000);
+    expect(looks).toBe(0);
+    k.say('lamps', 'right', 55);
+    await k.clock.advance(1_000);
+    expect(looks).toBeGreaterThan(0);
+  });
+
+  it('go back also after the journal is lost in which a part of one was being taken over (G-IO-4)', async () => {
+    const k = kernel();
+    await proposed(k, 'comfort', SCENE);
+    k.device.behaviours = ['obey_in_silence'];
+    await k.clock.advance(2 * MINUTE);
+    const work = k.executor.submit(k.proposal([level(50)], by('guest')));
+    await k.clock.advance(100);
+    const owed = owedBy(k.journal.projection);
+    expect([owed.doubts.length, owed.leases.length]).toEqual([1, 1]);
+    await k.clock.until(k.close());
+    await work;
+    const { device, clock } = k;
+    device.behaviours = ['obey'];
+    const other = kernel({ device, clock: new VirtualClock(clock.wallMs()), bootId: 'boot-2' });
+    inherit(other.journal, owed);
+    const again = await restart(other);
+    await again.clock.advance(2 * HOUR);
+    expect(lit(again)).toEqual([20, 20]);
+    expect(leased(again)).toEqual([]);
   });
 
   it('go back also when the gateway ends while what is left of one is on its way back', async () => {
@@ -369,6 +430,21 @@ describe('an output that is shown by another point', () => {
     const k = started();
     k.device.unreadable.add('right');
     expect(await proposed(k, 'comfort', spot(60))).toBe('applied_unverified:unreadable');
+  });
+
+  it('is tried again though its status has moved in the meantime: that follows in its own time', async () => {
+    const k = started();
+    k.device.behaviours = ['ignore_in_silence', 'obey'];
+    let looks = 0;
+    const read = k.device.read.bind(k.device);
+    k.device.read = async (refs) => {
+      // Before the write, then twice after it: unchanged. Then the fan runs down.
+      if (++looks === 4) k.device.values.set('lamps/right', 10);
+      return read(refs);
+    };
+    await k.clock.advance(2 * MINUTE);
+    await k.propose([spot(60)], by('comfort'));
+    expect(k.device.writes.length).toBeGreaterThan(1);
   });
 
   it('is verified by a status that comes later than the answer', async () => {

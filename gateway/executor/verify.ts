@@ -60,16 +60,13 @@ export async function look(
   const readback = readings.map(({ point, value, quality }) => ({ point, value, quality, at: now }));
   if (readings.some((r) => r.quality !== 'good' || r.provenance !== witness.real))
     return { kind: 'unreadable', readback };
-  const at = (
-    states: readonly PointState[],
-    ofRead: (read: Verification['read'][number]) => string,
-  ): readonly boolean[] =>
+  const at = (states: readonly PointState[], by: 'point' | 'written'): readonly boolean[] =>
     verify.read.map((read, i) => {
-      const state = states.find(({ point }) => point === ofRead(read));
+      const state = states.find(({ point }) => point === read[by]);
       return state !== undefined && equals(readings[i]?.value ?? null, state.value, verify.tolerance);
     });
-  const sent = at(action.target, ({ written }) => written);
-  const before = at(baseline, ({ point }) => point);
+  const sent = at(action.target, 'written');
+  const before = at(baseline, 'point');
   if (sent.every(Boolean)) return { kind: 'equal', readback };
   if (before.every(Boolean)) return { kind: 'unchanged', readback };
   return { kind: sent.every((is, i) => is || before[i]) ? 'partly' : 'other', readback };

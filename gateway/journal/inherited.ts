@@ -4,7 +4,7 @@
  */
 import type { PointState, Receipt } from '@fibric/sdk';
 import { type Action, idAt, type Row } from './entries.ts';
-import { type Lease, markOf, overlapping } from './leases.ts';
+import { type Lease, markOf, overlapping, takeOver } from './leases.ts';
 import type { OpenAction, Projection, Stop } from './projection.ts';
 
 /** A lease as the mirror knows it. When it was renewed is left out: it ends no later for that, and the mirror is written less often. */
@@ -93,6 +93,6 @@ export function inheritedSettledRow(projection: Projection, row: Row<InheritedSe
   const lease = projection.inherited.rows.get(row.action_id)?.lease ?? null;
   projection.inherited.delete(row.action_id);
   if (lease === null || row.conclusion === 'not_applied' || row.conclusion === 'superseded') return;
-  for (const before of overlapping(projection, lease.action, lease)) projection.leases.delete(before.lease_id);
+  for (const before of overlapping(projection, lease.action, lease)) takeOver(projection, before, lease.action, lease);
   inheritedLeaseRow(projection, { ...row, lease });
 }

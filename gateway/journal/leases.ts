@@ -115,7 +115,12 @@ export function overlapping(projection: Projection, action: Action, grant: Lease
 }
 
 /** A lease keeps, and takes back at its time, what an action has left of it; what was written over is its no longer. */
-function takeOver({ leases }: Projection, lease: Lease, { device, target }: Action, grant: LeaseGrant | null): void {
+export function takeOver(
+  { leases }: Projection,
+  lease: Lease,
+  { device, target }: Action,
+  grant: LeaseGrant | null,
+): void {
   const rest = asFarAs(lease, ({ point }, output) => {
     const here = lease.action.device === device && target.some((written) => written.point === point);
     return !here && grant?.physical_points.includes(output) !== true;

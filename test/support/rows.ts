@@ -13,6 +13,7 @@ import {
   type ReceiptEntry,
   type Row,
 } from '@fibric/gateway/journal/entries';
+import type { Owed } from '@fibric/gateway/journal/inherited';
 import type { Journal } from '@fibric/gateway/journal/journal';
 
 /** What is on disk in the journal of a folder, in order. */
@@ -179,4 +180,11 @@ export function appendApplied(journal: Journal, over: Partial<Action> = {}): Act
   journal.append(intentOf(action, journal.epoch));
   journal.append(receiptOf(action, 'applied', journal.epoch));
   return action;
+}
+
+/** Takes over what `owed` says, as a start does after a journal was lost. */
+export function inherit(journal: Journal, { doubts, leases, stop }: Owed): void {
+  journal.append({ type: 'inherited/1', gateway_uid: 'gw_lost', epoch: 7, stop });
+  for (const doubt of doubts) journal.append({ type: 'inherited_doubt/1', doubt });
+  for (const lease of leases) journal.append({ type: 'inherited_lease/1', lease });
 }
